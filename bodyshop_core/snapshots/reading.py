@@ -117,15 +117,12 @@ def _chunks(
     query = select(schema.images.c.sha256).where(_in(schema.images.c.sha256, between))
     shas = sorted(sha for (sha,) in _tuples(connection, query))
     places = _Places(zip(shas, range(len(shas)), strict=True))
-    drawn_on = [""] * (len(shas) + 1)
-    for sha, text in masks.items():
-        drawn_on[places[sha]] = text
     columns = [
         _sightings(connection, between, places),
         _verdicts(connection, between, places),
         *_labels(connection, between, places),
         _splits(connection, between, places),
-        drawn_on,
+        [masks.get(sha, "") for sha in shas],  # `masks` has those of all pictures
     ]
     rows = [
         f'["{sha}",{seen},{verdict},{damage},{brand},{model},[{splits}],[{drawn}]]'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 THREADS = 8
 
-_claims: dict[tuple[str, str | None, bool], Future[None]] = {}
-"""What is being asked now: one thread asks whose a place is, the others share the answer."""
+_claims: dict[tuple[str, str | None], tuple[tuple[str | int, bool], Future[None]]] = {}
+"""Place -> who asks now, and the answer: one thread asks whose it is, the others of the same
+workspace share the answer, and those of another one ask after it."""
 
 _claims_lock = threading.Lock()
 
@@ -56,14 +58,18 @@ def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
     """
     if (owner := place.owner) is None or ownership.known.has(place, owner.known):
         return
-    key = (place.url, place.endpoint, leave_note)
-    with _claims_lock:
-        asked = _claims.get(key)
-        if asked is None:
-            answer = _claims[key] = Future()
-    if asked is not None:
-        asked.result()
-        return
+    key, who = (place.url, place.endpoint), (owner.known or id(owner), leave_note)
+    answer: Future[None] = Future()
+    while True:
+        with _claims_lock:
+            by, asked = _claims.setdefault(key, (who, answer))
+        if asked is answer:
+            break
+        if by == who:
+            asked.result()
+            return
+        with contextlib.suppress(Exception):
+            asked.result()
     try:
         if not ownership.known.has(place, owner.known):
             _claim(place, owner, leave_note)

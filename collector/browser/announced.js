@@ -87,8 +87,9 @@
     return [...sizes];
   }
   const inside = []; // what opened dialogs said before they were closed
-  T.noteInside = () => { for (const each of T.announced()) if (each.count && !inside.some(({ why }) => why === each.why)) inside.push(each); };
-  T.announced = () => {
+  T.noteInside = () => { for (const each of T.announced(T.inOpened())) if (each.count && !inside.some(({ why }) => why === each.why)) inside.push(each); };
+  // By all elements, or by those that `within` says yes to: an open dialog lies over the page, and its pictures over texts.
+  T.announced = (within = null) => {
     const found = [];
     const pictures = [...T.elements(document)].filter((each) => each.tagName === "IMG" && visible(each)).map((each) => ({ box: each.getBoundingClientRect(), url: each.currentSrc || each.src })).filter(({ box }) => box.width >= 60 && box.height >= 45);
     const reaches = (element, gap) => {
@@ -143,7 +144,7 @@
     const note = (count, why) => { if (count >= 2 && count <= 2000) found.push({ count, why: T.text(why).slice(0, 80) }); };
     const slides = { all: 0, empty: 0 }, closedSlides = [];
     for (const element of T.elements(document)) {
-      if (element.closest(OPINIONS)) continue;
+      if (element.closest(OPINIONS) || (within && !within(element))) continue;
       const size = parseInt(element.getAttribute("aria-setsize"), 10);
       if (size && (element.querySelector("img,picture,canvas") || element.tagName === "IMG" || inGallery(element) || /photo|image/i.test(named(element)))) note(size, `aria-setsize=${size}`);
       for (const name of ["data-total", "data-total-images", "data-image-count", "data-photo-count", "data-total-photos", "data-total-slides", "data-slide-count", "data-images-count"]) {
@@ -175,7 +176,7 @@
       const alike = cards.filter((each) => each.spaced === spaced);
       if (alike.length <= MOST_CARDS || !alike.every((each) => SCALES.has(each.count))) for (const each of alike) if (each.sure) note(each.count, each.line);
     }
-    for (const each of unopened) {
+    for (const each of within ? [] : unopened) {
       const line = T.text(each.innerText), more = each.isConnected && visible(each) && beside(each) && line.match(MORE_PICTURES);
       if (more && (callsSomebody(each) || (CALLING_CODE.test(line) && !over(each) && !inGallery(each)))) continue;
       if (more) note(new Set(pictures.filter(({ box }) => box.width >= 100 && box.height >= 75).map(({ url }) => url)).size + +more[1] - 1, `"${line}" did not open`);

@@ -280,7 +280,7 @@
   const tools = { visible, disabled, leaves, samePath, worn, begun: new WeakSet(), useful, press, known, grown, LEADS };
   // One call takes at most `seconds`; returns what is left to do, so that it can be called again.
   T.explore = async ({ seconds }) => {
-    const end = performance.now() + seconds * 1000;
+    const end = T.until = performance.now() + seconds * 1000;
     const limits = [];
     exploring = true;
     try {
@@ -319,7 +319,7 @@
       await openPictures(end);
       await T.gesture(tools, end);
       limits.push(...inDialogs.limits);
-      if (T.hurried) limits.push(`${T.hurried} pictures took more than ${T.PATIENCE / 1000} s each`);
+      if (T.hurried) limits.push(`${T.hurried} pictures took more than ${T.PATIENCE / 1000} s each, or than was left`);
       const gained = chosen.gained + inDialogs.gained;
       return { fresh: known() - before, gained, untried: chosen.limits.length + inDialogs.limits.size > 0, limits, late: performance.now() > end, stubborn: T.stubborn.length };
     } finally { exploring = false; }

@@ -119,7 +119,9 @@ def _click_stubborn(browser: Browser) -> int:
             if target is None:
                 break
             click_at(browser, target["x"], target["y"])
-            useful += bool(browser.await_("T.afterPointer(given[0])", target["known"]))
+            useful += bool(
+                browser.await_("T.afterPointer(...given)", target["known"], browser.left)
+            )
     return useful
 
 

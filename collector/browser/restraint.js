@@ -82,6 +82,7 @@
   T.openedLater = (dialog) => !!openAtFirst && !openAtFirst.includes(dialog);
   const opened = () => dialogs().filter((each) => T.openedLater(each) && each.querySelector("img, picture, canvas") && !T.apart(each));
   T.openedSince = () => opened().length > 0;
+  T.inOpened = () => { const list = opened(); return (element) => { for (let at = element; at; at = up(at)) if (list.includes(at)) return true; return false; }; };
   // An Escape that we make is none to the browser, which closes a modal dialog by itself.
   T.closeNative = () => { for (const each of opened()) if (each.tagName === "DIALOG" && each.open) each.close(); };
   // In a form, also from inside a shadow root.

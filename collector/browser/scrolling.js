@@ -39,11 +39,15 @@
   const coming = () => [...document.images].filter((img) => {
     if (img.complete || patient.get(img) === asked(img) || !img.getClientRects().length) return false;
     const box = img.getBoundingClientRect();
-    return box.bottom > -200 && box.top < innerHeight + 200 && !(box.width > 0 && box.width < 5); // a counter's pixel
+    const beside = box.right <= 0 || box.left >= innerWidth; // there the browser loads no lazy one
+    return box.bottom > -200 && box.top < innerHeight + 200 && !(box.width > 0 && box.width < 5) && !(beside && img.loading === "lazy"); // a counter's pixel
   });
+  // Nor a lazy one that a box cuts off: the next slide.
+  const came = () => { const list = coming(); for (const img of list) if (img.loading === "lazy") img.loading = "eager"; return !list.length; };
   T.hurried = 0; // pictures that were not waited for to their end
+  T.until = Infinity; // when the time is over
   T.arrive = async () => {
-    if (await T.waitFor(() => !coming().length, PATIENCE)) return;
+    if (await T.waitFor(came, Math.min(PATIENCE, Math.max(1000, T.until - performance.now())))) return;
     for (const img of coming()) { patient.set(img, asked(img)); T.hurried += 1; }
   };
   const scroller = () => document.scrollingElement || document.documentElement;

@@ -18,7 +18,8 @@
       return { x: box.left + box.width / 2, y: box.top + box.height / 2, known: known() };
     }
   };
-  T.afterPointer = async (before) => {
+  T.afterPointer = async (before, seconds) => {
+    T.until = performance.now() + seconds * 1000;
     const more = await grown(before, 600);
     await T.quiet(1000);
     await T.arrive();

@@ -249,6 +249,30 @@ def test_of_many_threads_one_asks_whose_a_place_is_and_all_get_its_answer(tmp_pa
     assert len(asked) == 1
 
 
+def test_of_two_workspaces_that_claim_a_place_at_once_one_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    place = make_store("file", tmp_path / "bucket").store.place
+    together, read = threading.Barrier(2), ownership.read_note
+
+    def slow(asked_place):
+        note = read(asked_place)
+        time.sleep(0.5)
+        return note
+
+    def claim(name):
+        mine = replace(place, owner=Owner(lambda: name, lambda: name))
+        together.wait()
+        try:
+            remote_objects.claim(mine)
+        except ForeignPlaceError:
+            return "refused"
+        return "claimed"
+
+    monkeypatch.setattr(ownership, "read_note", slow)
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(claim, ("one", "other"))) == ["claimed", "refused"]
+
+
 def test_a_worker_knows_whose_place_it_writes_to_and_reads_without(tmp_path, monkeypatch):
     pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
     blobs = make_store("file", tmp_path / "bucket").store

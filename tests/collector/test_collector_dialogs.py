@@ -157,6 +157,15 @@ def test_what_a_dialog_counts_is_known_after_it_was_closed(server, brands_for, w
     assert "announces 9 pictures" in page.error
 
 
+def test_what_the_page_under_a_dialog_says_is_not_of_the_dialogs_picture(
+    server, brands_for, workspace
+):
+    under = "<p style='margin-top:60px;text-align:center'>View all (30)</p>"
+    large = "image.width = 900; list.replaceChildren(image)"
+    page = collect(server, brands_for, workspace, under + opens(large, delay=0))
+    assert page.state == "done"
+
+
 def test_a_key_that_leads_away_from_a_dialog_leaves_a_complete_page_done(
     server, brands_for, workspace
 ):

@@ -12,6 +12,9 @@ from sqlalchemy import select
 
 import collector
 from bodyshop_core.catalog import schema
+from collector.browser import Browser
+from collector.browser.session import GRACE_SECONDS
+from collector.net.address import AddressGuard
 
 pytestmark = [pytest.mark.usefixtures("chromium"), pytest.mark.slow]
 
@@ -48,6 +51,50 @@ def collect(server, brands_for, workspace, viewer, seconds):
 @pytest.mark.parametrize("viewer", VIEWERS)
 def test_each_picture_of_a_slow_server_has_the_time_to_come(server, brands_for, workspace, viewer):
     assert collect(server, brands_for, workspace, viewer, 1.6) == (COUNT, ())
+
+
+LAZY = "".join(
+    f"<img loading=lazy src=/p/{n}.jpg width=600 height=400 style='flex:none'>" for n in range(8)
+)
+BOX = f"""<button id=g>View gallery</button><div id=box></div><script>
+g.onclick = () => {{ if (box.firstChild) return;
+  box.innerHTML = `<div role=dialog style="position:fixed;inset:0;background:#fff"><div style="width:600px;overflow:hidden"><div id=track style="display:flex;width:4800px">{LAZY}</div></div><button id=b class=next>Next</button></div>`;
+  let at = 0; b.onclick = () => {{ if (at < 7) at += 1; track.style.transform = `translateX(${{-600 * at}}px)`; }}; }};
+</script>"""
+
+
+def test_lazy_slides_that_their_box_cuts_off_are_not_waited_for_in_vain(
+    server, brands_for, workspace
+):
+    server.add_pictures(8)
+    url = server.add("/page", f"<!doctype html>{BOX}".encode(), "text/html")
+    summary = collector.collect(
+        brands_for(pages=[url], limits={"behaviour_seconds": 60}), workspace
+    )
+    assert summary.partial == ()
+    with workspace.catalog.read() as connection:
+        assert len(connection.execute(select(schema.sightings)).all()) == 8
+
+
+def test_a_click_that_answers_late_does_not_outlast_a_hanging_page(server):
+    def late(seconds):
+        def answer(handler):
+            time.sleep(seconds)
+            sends(picture(1))(handler)
+
+        return answer
+
+    server.answers |= {"/p/0.jpg": late(0), "/more": late(4.5), "/p/1.jpg": late(15)}
+    script = "b.onclick = async () => { await fetch('/more'); m.src = '/p/1.jpg'; };"
+    page = f"<!doctype html>{HERO}<button id=b class=next>Next</button><script>{script}</script>"
+    url = server.add("/page", page.encode(), "text/html")
+    with Browser(AddressGuard([server.host]), "t", behaviour_seconds=60) as browser:
+        browser.open(url)
+        begun = time.monotonic()
+        explored = browser.await_("T.explore(given[0])", {"seconds": 0.4})
+        taken = time.monotonic() - begun
+    assert "took more than 5 s" in str(explored["limits"])
+    assert 4.5 < taken < GRACE_SECONDS
 
 
 def test_pictures_that_are_not_waited_for_to_their_end_make_a_page_partial(
