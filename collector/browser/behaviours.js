@@ -4,10 +4,11 @@
   "use strict";
   const T = window.__bodyshop;
   if (!T || T.explore) return;
-  const MORE = /^(?:(?:load|show|see|view|display)\s+(?:me\s+)?(?:all\s+)?(?:\d+\s+)?more(?:\s+\p{L}+)?|more (?:photos|pictures|images|results)|(?:show|view|see|load|open) all(?:\s+\d+)?(?:\s+(?:photos|pictures|images|\d+))?|mehr(?: \p{L}+)?(?: anzeigen| laden)?|weitere (?:bilder|fotos)?.*|alle (?:bilder|fotos)?.*anzeigen|(?:voir|afficher|charger)(?: \p{L}+)? plus.*|voir tout.*|(?:ver|cargar|mostrar|carregar)(?: \p{L}+)? m[aá][si]s?.*|ver todas.*|carica(?: \p{L}+)? altr.*|mostra (?:altro|di più|tutt).*|meer (?:laden|tonen|foto).*|toon meer|pokaż więcej.*|načíst další.*|показать (?:ещ[её]|больше).*|daha fazla.*|visa fler.*|(?:사진|이미지)?\s*더 ?(?:보기|불러오기)|전체 ?보기|もっと(?:見る|読み込む).*|さらに.*|すべて(?:見る|表示)|加载更多|查看(?:更多|全部)|更多图片|載入更多)$/iu;
-  const NEXT_LABEL = /^(?:forwards?|next(?: (?:slide|image|photo|picture|item|page))?|show next.*|go to next.*|nächste[rs]?(?: \p{L}+)?|weiter|suivante?(?: \p{L}+)?|(?:image|photo|page) suivante|siguiente.*|successiv[oa].*|seguinte|próxim[oa].*|volgende.*|następn.*|další|следующ.*|sonraki.*|nästa.*|neste|næste|seuraava|다음.*|次(?:へ|の.*)?|下一(?:张|张图片|個|个|页)?|[›»→>❯⟩▶▸])$/iu;
-  const NEXT_CLASS = /(?:^|[\s_-])(?:next|(?:arrow|nav|slide)-{0,2}right|right-?(?:arrow|nav))(?:$|[\s_-])/i;
-  const GALLERY = /^(?:(?:open|view|see|show|launch|zoom)?\s*(?:the\s+)?(?:photo |image |picture )?(?:gallery|galerie|galería|galleria|lightbox|slideshow)|(?:view|see|show|open)(?: all)?(?: \d+)? (?:photos|pictures|images)|(?:all )?(?:photos|pictures)(?: \(?\d+\)?)?|\d+ (?:photos|pictures|images|fotos|bilder)|(?:zur )?bildergalerie(?: öffnen)?|bilder|fotos|(?:показать |смотреть )?все фото(?:графии)?|(?:voir )?(?:toutes )?les photos|galerie photos?|(?:vedi )?tutte le foto|todas las fotos|alle foto's(?: bekijken)?|(?:zobacz )?wszystkie zdjęcia|(?:zobrazit )?všechny fotografie|tüm fotoğraflar(?:ı gör)?|(?:visa )?alla bilder|(?:모든 |전체 )?갤러리(?: ?보기)?|(?:모든 |전체 )?사진(?: ?(?:전체 ?)?보기)?|포토|ギャラリー|(?:すべての)?写真(?:を(?:すべて)?見る)?|图片|图库|相册)$/iu;
+  const MORE = /^(?:(?:load|show|see|view|display)\s+(?:me\s+)?(?:all\s+)?(?:\d+\s+)?more(?:\s+\p{L}+)?|more (?:photos|pictures|images|results)|(?:show|view|see|load|open) all(?:\s+\d+)?(?:\s+(?:photos|pictures|images|\d+))?|mehr(?: \p{L}+)?(?: anzeigen| laden)?|weitere (?:bilder|fotos)?.*|alle (?:bilder|fotos)?.*anzeigen|(?:voir|afficher|charger)(?: \p{L}+)? plus.*|voir tout.*|(?:ver|cargar|mostrar|carregar)(?: \p{L}+)? m[aá][si]s?.*|ver todas.*|carica(?: \p{L}+)? altr.*|mostra (?:altro|di più|tutt).*|meer (?:laden|tonen|foto).*|toon meer|pokaż więcej.*|načíst další.*|показать (?:ещ[её]|больше).*|daha fazla.*|visa fler.*|(?:사진|이미지)?\s*더 ?(?:보기|불러오기)|(?:전체|모두) ?보기|もっと(?:見る|読み込む).*|さらに.*|すべて(?:見る|表示)|加载更多|查看(?:更多|全部)|更多图片|載入更多)$/iu;
+  const NEXT_LABEL = /^(?:forwards?|next(?: (?:slide|image|photo|picture|item|page))?|show next.*|go to next.*|nächste[rs]?(?: \p{L}+)?|weiter|suivante?(?: \p{L}+)?|(?:image|photo|page) suivante|siguiente.*|successiv[oa].*|seguinte|próxim[oa].*|volgende.*|następn.*|další|следующ.*|sonraki.*|nästa.*|neste|næste|seuraava|다음.*|次(?:へ|の.*)?|下一(?:张|张图片|個|个|页)?|[›»→>❯⟩▶▸►➔➜〉＞]{1,2})$/iu;
+  const NEXT_CLASS = /(?:^|[\s_-])(?:next|(?:arrow|nav|slide|angle|chevron|caret)-{0,2}right|right-?(?:arrow|nav))(?:$|[\s_-])/i;
+  const MORE_NAME = /(?:^|[\s_-])(?:load|show|view|see)[_-]?(?:more|all)(?:$|[\s_-])/i;
+  const GALLERY = /^(?:(?:open|view|see|show|launch|zoom)?\s*(?:the\s+)?(?:photo |image |picture )?(?:gallery|galerie|galería|galleria|lightbox|slideshow)|(?:view|see|show|open)(?: all)?(?: \d+)? (?:photos|pictures|images)|(?:all )?(?:photos|pictures)(?: \(?\d+\)?)?|\d+ (?:photos|pictures|images|fotos|bilder)|(?:zur )?bildergalerie(?: öffnen)?|bilder|fotos|alle (?:\d+ )?(?:bilder|fotos)(?: (?:ansehen|anzeigen|zeigen))?|(?:ver )?(?:todas (?:as )?|las )?fotos|ver (?:la )?galer[ií]a(?: de fotos)?|(?:показать |смотреть )?все фото(?:графии)?|(?:voir )?(?:toutes )?les photos|galerie photos?|(?:vedi )?tutte le foto|todas las fotos|alle foto's(?: bekijken)?|(?:zobacz )?wszystkie zdjęcia|(?:zobrazit )?všechny fotografie|tüm fotoğraflar(?:ı gör)?|(?:visa )?alla bilder|(?:모든 |전체 )?갤러리(?: ?보기)?|(?:모든 |전체 )?사진(?: ?(?:전체 ?)?보기)?|포토|ギャラリー|(?:すべての)?写真(?:を(?:すべて)?見る)?|图片|图库|相册)$/iu;
   const UNRELATED = "nav, header nav, footer, [role=navigation], form, [role=search], [role=menu]";
   const CONTROLS = "button, [role=button], a, summary, input[type=button], [onclick], [tabindex='0'], [class*='next' i], [class*='arrow' i], [class*='right' i]";
   const MOST_CLICKS = 80, MOST_TABS = 30, MOST_THUMBS = 60;
@@ -45,8 +46,11 @@
   const open = window.open;
   window.open = function (...given) { return exploring ? null : open.apply(this, given); };
 
+  // "Next photo »" is read without its arrow.
+  const bare = (text) => (/[\p{L}\p{N}]/u.test(text) ? text.replace(/^[^\p{L}\p{N}+]+|[^\p{L}\p{N})]+$/gu, "") : text);
+  const speaks = (text) => { const said = bare(text); return MORE.test(said) || NEXT_LABEL.test(said) || GALLERY.test(said) || MORE_THAN_SHOWN.test(said); };
   const controls = function* () {
-    for (const element of T.elements(document)) if ((element.matches(CONTROLS) || (T.listening.has(element) && (element.title || element.ariaLabel))) && visible(element)) yield element;
+    for (const element of T.elements(document)) if ((element.matches(CONTROLS) || (T.listening.has(element) && (element.title || element.ariaLabel)) || T.plain(element, speaks)) && visible(element)) yield element;
   };
 
   // Every address that the page has shown or asked for so far: how we see that something is new.
@@ -62,12 +66,14 @@
     }
     return found.size;
   };
-  async function grown(before, ms) {
+  async function grown(before, ms, since = performance.now() - 20) {
     const end = performance.now() + ms;
+    let waited = false; // for a timer
     for (;;) {
-      if (known() > before) return true;
-      if (performance.now() > end && !T.loading()) return false;
-      if (performance.now() > end + T.PATIENCE) return false;
+      if (known() > before) { if (waited) T.timersBring(true); return true; }
+      const now = performance.now(), timer = now > end && !T.loading() && T.begun(since);
+      waited = waited || timer;
+      if (now > end + T.PATIENCE || (now > end && !T.loading() && !timer)) { if (waited) T.timersBring(false); return false; }
       await T.sleep(40);
     }
   }
@@ -84,13 +90,14 @@
     let reached = true;
     for (const box of boxes.slice(0, 20)) {
       for (const [place, size, view] of [["scrollTop", "scrollHeight", "clientHeight"], ["scrollLeft", "scrollWidth", "clientWidth"]]) {
-        for (let still = 0; still < 3;) {
+        for (let still = 0, began = performance.now(); still < 3;) {
           if (performance.now() > end) { reached = false; break; }
-          const at = box[place], long = box[size], count = known();
+          const at = box[place], long = box[size], count = known(), start = performance.now();
           box[place] = at + Math.max(100, box[view] * 0.8);
           await T.quiet(800);
           const atEnd = box[place] <= at + 1;
-          if (atEnd) { await T.sleep(120); if (T.loading()) await grown(count, 200); }
+          if (!atEnd) began = start;
+          if (atEnd) { await T.sleep(120); if (T.loading() || T.begun(began, 1000)) await grown(count, 200, began); }
           still = atEnd && box[size] === long && known() === count ? still + 1 : 0;
         }
       }
@@ -127,10 +134,15 @@
     const before = known(), shown = pictured(), link = element.closest("a[href]"), at = location.href;
     taken = !link || !!(element.onclick || link.onclick || (link.parentElement && link.parentElement.onclick));
     element.scrollIntoView({ block: "center", inline: "nearest" });
-    element.click();
-    const more = await grown(before, ms);
-    await T.quiet(1000);
-    await T.arrive();
+    const since = performance.now(), act = async () => {
+      if (T.answering(element) === "press") T.pressOn(element);
+      if (element.click) element.click(); else element.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, composed: true })); // of an SVG
+      const grew = await grown(before, ms, since);
+      await T.quiet(1000);
+      await T.arrive();
+      return grew;
+    };
+    const more = T.unsure.has(element) ? await T.held(act, element) : await act(); // it may be a card that leads to another car
     if ((taken || location.href !== at) && [...pictured()].some((each) => !shown.has(each))) answered.add(element);
     return more || known() > before;
   }
@@ -146,18 +158,19 @@
       // A control may be hidden while the next picture is loaded.
       while (clicks < limit && performance.now() < end && (usable() || (own && (await T.waitFor(usable, 1500))))) {
         clicks += 1;
-        if (await press(control, 600)) { some += 1; own += 1; idle = 0; } else if ((idle += 1) >= 3) break;
+        if (await press(control, 600)) { some += 1; own += 1; idle = 0; } else if ((idle += 1) >= (T.unsure.has(control) ? 2 : 3) || T.awayFrom.has(control)) break;
       }
       if (own) useful.add(control);
-      if (!own && !T.stubborn.includes(control)) T.stubborn.push(control);
+      if (!own && !T.stubborn.includes(control) && !T.awayFrom.has(control)) T.stubborn.push(control);
       if (performance.now() < end) worn.add(control);
     }
   }
 
-  const findMore = () => { for (const each of controls()) if (!worn.has(each) && !disabled(each) && !each.closest(UNRELATED) && !leaves(each) && MORE.test(words(each))) return each; return null; };
+  const saysMore = (each) => MORE.test(bare(words(each))) || (MORE_NAME.test(T.namesOf(each)) && !/\p{L}/u.test(each.textContent) && (T.answering(each) || each.matches("button")) && !T.doesElse(each) && !T.inForm(each));
+  const findMore = () => { for (const each of controls()) if (!worn.has(each) && !disabled(each) && !each.closest(UNRELATED) && !leaves(each) && saysMore(each)) return each; return null; };
   const saysNext = (each) => {
-    const named = NEXT_LABEL.test(T.text(each.getAttribute("aria-label") || each.title || words(each)).replace(/\s*[([（].*$/, "")), ofClass = each.getAttribute("class") || "";
-    return (named || NEXT_CLASS.test(ofClass)) && !/prev(?!ent)/i.test(ofClass);
+    const named = NEXT_LABEL.test(bare(T.text(each.getAttribute("aria-label") || each.title || words(each)).replace(/\s*[([（].*$/, ""))), ofClass = T.namesOf(each);
+    return ((named || NEXT_CLASS.test(ofClass)) && !/prev(?!ent)/i.test(ofClass)) || T.pointsOn(each);
   };
   const findNext = () => {
     for (const each of controls()) {
@@ -176,9 +189,10 @@
     for (const element of T.elements(document)) {
       if (element.tagName !== "IMG" || !visible(element)) continue;
       const link = element.closest("a[href]"), numbered = link && T.nth(link.href);
-      const target = numbered ? link : element.closest("button, [role=button], a[href^='#'], a:not([href]), [onclick], [class*='thumb' i]");
+      const target = numbered ? link : element.closest("button, [role=button], a[href^='#'], a:not([href]), [onclick], [class*='thumb' i]") || T.pressable(element);
       if (!target || worn.has(target) || (leaves(target) && !numbered) || element.getBoundingClientRect().width > 260 || target.closest(UNRELATED)) continue;
-      const list = target.closest("ul, ol, [class*='thumb' i]:not(img):not(button), [role=list], [role=tablist]") || target.parentElement;
+      let list = target.closest("ul, ol, [class*='thumb' i]:not(img):not(button), [role=list], [role=tablist]") || target.parentElement;
+      while (list && list.parentElement && list.querySelectorAll("img").length < 2) list = list.parentElement; // <div class=thumb>
       if (!groups.has(list)) groups.set(list, []);
       groups.get(list).push(target);
     }
@@ -225,7 +239,7 @@
     const around = each.parentElement; // null in a shadow root
     const holder = around && around.querySelectorAll("img").length === 1 ? around : each; // of the picture alone
     const own = each.onclick || holder.onclick, cursor = getComputedStyle(each).cursor;
-    const opens = own ? !LEADS.test(String(own)) : T.listening.has(each) || T.listening.has(holder) || cursor === "zoom-in" || (cursor === "pointer" && delegates(each, holder));
+    const opens = own ? !LEADS.test(String(own)) : T.listening.has(each) || T.listening.has(holder) || cursor === "zoom-in" || (cursor === "pointer" && (T.answering(each) || T.answering(holder) || delegates(each, holder)));
     return opens && !T.inForm(each) && !T.doesElse(each) && !T.apart(each);
   });
   const key = (name, code) => {
@@ -311,9 +325,10 @@
       for (let gallery = findGallery(), count = 0; gallery && count < 5 && performance.now() < end; gallery = findGallery(), count += 1) {
         worn.add(gallery);
         const opened = await press(gallery, 600);
+        if (T.awayFrom.has(gallery)) T.left = `"${words(gallery)}" would have led to another page, where more pictures may be`;
         await turnOver(end, opened);
         if (opened) await insideDialogs(end);
-        if (!opened) { T.stubborn.push(gallery); if (moreThanShown(gallery)) unopened.add(gallery); }
+        if (!opened && !T.awayFrom.has(gallery)) { T.stubborn.push(gallery); if (moreThanShown(gallery)) unopened.add(gallery); }
         escape();
       }
       await openPictures(end);

@@ -4,7 +4,7 @@
   "use strict";
   const T = window.__bodyshop;
   if (!T || T.choose) return;
-  const NUMBER = /^\d{1,3}$/;
+  const NUMBER = /^\d{1,3}$/, LONGEST_WORD = 24;
   const MOST_OF_A_GROUP = 100, MOST_GROUPS = 16; // in one call
   // What a control is in, or what its list item is in; itself directly below a shadow root.
   const around = (element) => { const up = element.parentElement || element; return up !== element && up.childElementCount === 1 && up.parentElement ? up.parentElement : up; };
@@ -14,12 +14,13 @@
       const input = element.control;
       return input && input.type === "radio" && !input.disabled ? "choice" : "";
     }
-    const pressable = element.matches("button, a, [role=button], [role=radio], [role=option], [onclick], [data-slide-to], [data-bs-slide-to]") || getComputedStyle(element).cursor === "pointer";
+    const pressable = element.matches("button, a, [role=button], [role=radio], [role=option], [onclick], [data-slide-to], [data-bs-slide-to]") || T.answering(element) || getComputedStyle(element).cursor === "pointer";
     if (!pressable || element.matches("input, select, option, img, [role=switch], [role=checkbox], [role=menuitem]") || T.inForm(element)) return "";
     if (element.matches("[aria-expanded=false][aria-controls]:not([aria-haspopup])")) return "section";
     if (NUMBER.test(T.text(element.textContent))) return tools.leaves(element) && !tools.samePath(element) ? "" : "number";
-    const box = element.getBoundingClientRect();
-    return T.text(element.innerText) || tools.leaves(element) || box.width > 90 || box.height > 90 ? "" : "spot";
+    const box = element.getBoundingClientRect(), words = T.text(element.innerText);
+    if (words && words.length <= LONGEST_WORD && !tools.leaves(element) && !element.querySelector("img, div, p") && !(element.parentElement && (T.answering(element.parentElement) || element.parentElement.closest("button, a, summary, [role=button], [role=tab], [role=option]")))) return "word";
+    return words || tools.leaves(element) || box.width > 90 || box.height > 90 ? "" : "spot";
   }
 
   const left = (element) => T.doesElse(element) || T.declared(element) || (element.control && (T.declared(element.control) || T.doesElse(element.control))) || T.apart(element) || T.inDialog(element);
@@ -31,7 +32,7 @@
       if (!element.matches("label, button, a, li, span, div, i, [role]") || !tools.visible(element) || tools.disabled(element)) continue;
       if (tools.worn.has(element) || element.closest("header, footer, table, [role=menu], [role=menubar], [role=search], [role=grid]")) continue;
       const kind = kindOf(element, tools);
-      if (!kind || (kind !== "number" && element.closest("nav, [role=navigation]"))) continue;
+      if (!kind || (kind !== "number" && !(kind === "word" && element.matches("button, a[href^='#']")) && element.closest("nav, [role=navigation]"))) continue;
       const at = kind === "section" ? document.body : element.parentElement ? around(element) : element.getRootNode();
       if (!found.has(at)) found.set(at, new Map());
       const key = `${kind} ${element.tagName}`;
@@ -43,7 +44,7 @@
     for (const [at, kinds] of found)
       for (const [key, all] of kinds) {
         const kind = key.split(" ")[0], outer = at.tagName ? at : at.host;
-        if (kind !== "section" && all.length < (kind === "number" ? 2 : 3) && !all.some((each) => tools.begun.has(around(each)))) continue;
+        if (kind !== "section" && all.length < (kind === "number" || kind === "word" ? 2 : 3) && !all.some((each) => tools.begun.has(around(each)))) continue;
         const sign = T.sign(kind, all, outer);
         if (!sign || (kind !== "section" && !all.slice(0, 20).some((each) => T.beside(each, pictures, innerHeight)))) continue;
         const list = all.filter((each) => !left(each));

@@ -86,7 +86,14 @@
     watching = true;
     try { return await act(); } finally { watching = false; }
   }
-  const arrow = () => { for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: "ArrowRight", code: "ArrowRight", keyCode: 39, which: 39, bubbles: true })); };
+  // A carousel may listen itself: the key is pressed on its picture, unless the page has chosen another element.
+  const keyed = (element) => { for (let at = element; at && at !== document.body; at = at.parentElement) if (T.heard.keyed.has(at) || inline(at, ["onkeydown", "onkeyup"])) return at; return null; };
+  const keyTarget = () => {
+    const chosen = document.activeElement && document.activeElement !== document.body ? document.activeElement : null;
+    if (chosen && keyed(chosen)) return chosen;
+    return T.pictures().map(keyed).find((each) => each && !T.inForm(each) && !T.apart(each)) || chosen || document.body;
+  };
+  const arrow = () => { const target = keyTarget(); for (const kind of ["keydown", "keyup"]) target.dispatchEvent(new KeyboardEvent(kind, { key: "ArrowRight", code: "ArrowRight", keyCode: 39, which: 39, bubbles: true })); };
   // What was opened, and has no arrow with a name. Where its key leads to another address, its other pictures were not seen.
   T.left = "";
   T.turnByKey = async (tools, end, opened) => {
@@ -94,6 +101,21 @@
     await watched(() => again(arrow, tools, end, MOST_TURNS, 2));
     if (inside && moved && !before) T.left = `the arrow key in an opened gallery led to ${moved.slice(0, 200)}, where its other pictures may be`;
   };
+  // A press on what has no sign of a control; where it would have led away, nothing of there is of this page.
+  T.held = async (act, element) => {
+    if (watching) return act();
+    const before = moved, old = loaded();
+    moved = "";
+    T.holding(true);
+    try {
+      const more = await act();
+      if (!moved) return more;
+      T.awayFrom.add(element);
+      for (const each of loaded()) if (!old.has(each)) T.strange.add(each);
+      return false;
+    } finally { moved = before; T.holding(false); }
+  };
+  T.holding = (on) => { watching = on; };
   T.gesture = (tools, end) => watched(() => gestures(tools, end));
   async function gestures(tools, end) {
     let gained = 0;
@@ -120,7 +142,7 @@
       tried.add(each);
       gained += await again(() => swipe(each), tools, end, MOST_TURNS, 2); // one may come while the last is still shown moving
     }
-    if (main && !tried.has(document.body) && (T.heard.keys || window.onkeydown || document.onkeydown || document.body.onkeydown)) {
+    if (main && !tried.has(document.body) && (T.heard.keys || window.onkeydown || document.onkeydown || document.body.onkeydown || pictures.some(keyed))) {
       tried.add(document.body);
       gained += await again(arrow, tools, end, MOST_TURNS);
     }

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const NAME = "__bodyshop"; if (window[NAME]) return;
-  const { pause, loading, PATIENCE, dueTimers, clocks } = window.__bodyshopPending; // from pending.js
+  const { pause, loading, PATIENCE, dueTimers, begun, timersBring, clocks } = window.__bodyshopPending; // from pending.js
 
   const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?|jp2|jxl)(?:$|[?#&])/i;
   const OTHER = /\.(?:svgz?|html?|php|aspx?|jsp|m?js|css|json|xml|pdf|mp4|webm|mov|m3u8|mp3|zip|glb|gltf|usdz|woff2?)(?:$|[?#])/i;
@@ -52,13 +52,17 @@
   const shadow = (element) => element.shadowRoot || roots.get(element) || null;
 
   // ---- elements that scripts wait for clicks on
-  const heard = { hover: new WeakSet(), swipe: new WeakSet(), keys: false };
+  const heard = { hover: new WeakSet(), swipe: new WeakSet(), click: new WeakSet(), press: new WeakSet(), everywhere: false, keys: false, keyed: new WeakSet() };
   const listening = new WeakSet(), listen = EventTarget.prototype.addEventListener;
   EventTarget.prototype.addEventListener = function (kind, ...given) {
     if ((kind === "click" || kind === "pointerdown") && this instanceof Element) listening.add(this);
     if (/^(?:mouse|pointer)(?:over|enter)$/.test(kind) && this instanceof Element) heard.hover.add(this);
     if (/^(?:pointerdown|mousedown|touchstart)$/.test(kind) && this instanceof Element) heard.swipe.add(this);
-    if (kind === "keydown" || kind === "keyup") heard.keys = true;
+    if (/^(?:click|(?:mouse|pointer)(?:down|up)|touch(?:start|end))$/.test(kind)) {
+      if (this instanceof Element) (kind === "click" ? heard.click : heard.press).add(this);
+      else heard.everywhere ||= kind === "click" && (this === document || this === window);
+    }
+    if (kind === "keydown" || kind === "keyup") { heard.keys = true; if (this instanceof Element) heard.keyed.add(this); }
     return listen.call(this, kind, ...given);
   };
 
@@ -380,6 +384,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, strange, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE, itemOf },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, strange, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, begun, timersBring, state, shadow, clocks, PATIENCE, itemOf },
   });
 })();

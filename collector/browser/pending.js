@@ -56,7 +56,7 @@
       realTimeout.call(window, () => { generation = 0; }, 0); // after the promises that this resolves
       return action.apply(this, values);
     }, delay, ...given);
-    timers.set(id, { due: performance.now() + period, own, period });
+    timers.set(id, { due: performance.now() + period, own, period, made: performance.now() });
     return id;
   };
   window.clearTimeout = function (id) { timers.delete(id); intervals.delete(id); return realClear.call(this, id); };
@@ -84,7 +84,14 @@
     // The slowest clock that changes pictures and still runs; 0 if there is none.
     period: () => Math.max(0, ...[...intervals.values(), ...timers.values()].map((each) => each.period).filter((each) => turning.has(each))),
   };
+  // Timers that an act of ours has begun, at once: what it asked for may come with them. On a page that begins some all
+  // the time, and where nothing came by them, they are not waited for.
+  const SOON = 3000, AT_ONCE = 100, MOST_IN_VAIN = 2;
+  let inVain = 0;
+  const ours = (since, within) => [...timers.values()].some((each) => each.own <= LONGEST_CHAIN && each.made >= since && each.made < since + within && each.due < since + SOON);
+  const begun = (since, within = AT_ONCE) => inVain < MOST_IN_VAIN && ours(since, within);
+  const timersBring = (something) => { inVain = something ? 0 : inVain + 1; };
   const dueTimers = (until) => [...timers.values()].filter((each) => each.own <= LONGEST_CHAIN && each.due < until).length;
 
-  Object.defineProperty(window, "__bodyshopPending", { enumerable: false, value: { pause, loading, PATIENCE, dueTimers, clocks } });
+  Object.defineProperty(window, "__bodyshopPending", { enumerable: false, value: { pause, loading, PATIENCE, dueTimers, begun, timersBring, clocks } });
 })();

@@ -106,6 +106,7 @@
     const inside = list.map((each) => `${about(each)} ${each.control ? split(each.control.name) : ""}`);
     const most = (pattern) => inside.filter((each) => pattern.test(each)).length * 2 > inside.length;
     if (kind === "section") return 1;
+    if (kind === "word") { const texts = list.map((each) => T.text(each.innerText)); return T.views(texts) || texts.filter((each) => COLOUR.test(each)).length * 2 > texts.length ? 2 : 0; }
     const text = outer ? T.text(outer.textContent).slice(0, 60) : "";
     if (VARIANT.test(outside) || (kind !== "number" && COLOUR_WORD.test(text)) || most(VARIANT) || (kind !== "number" && most(COLOUR))) return 2;
     if (kind === "choice") return 0;

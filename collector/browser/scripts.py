@@ -14,7 +14,7 @@ def page_scripts() -> tuple[str, ...]:
     folder = resources.files("collector.browser")
     names = (
         "pending.js", "inpage.js", "inline.js", "scrolling.js", "lists.js", "consent.js",
-        "restraint.js", "behaviours.js", "stubborn.js", "gestures.js", "announced.js", "choices.js",
-        "search.js", "spinner.js",
+        "restraint.js", "presses.js", "behaviours.js", "stubborn.js", "gestures.js", "announced.js",
+        "choices.js", "search.js", "spinner.js",
     )  # fmt: skip
     return (*(folder.joinpath(name).read_text("utf-8") for name in names), managers_script())

@@ -62,22 +62,27 @@
     for (const img of document.querySelectorAll('img[loading="lazy"]')) img.loading = "eager";
     performance.setResourceTimingBufferSize(20000);
     const end = performance.now() + seconds * 1000;
-    let still = 0, last = weight(), rounds = 0, stopped = "quiet", since = performance.now();
+    let still = 0, last = weight(), rounds = 0, stopped = "quiet", since = performance.now(), began = since, waited = false;
     while (still < quietRounds) {
       if (performance.now() > end) { stopped = "time"; break; }
       if (document.images.length > maxItems) { stopped = "items"; break; }
-      const top = scroller().scrollTop;
+      const top = scroller().scrollTop, start = performance.now();
       window.scrollBy(0, Math.max(200, innerHeight * step));
       await quiet(settle);
       rounds += 1;
       const atEnd = scroller().scrollTop <= top + 1;
       if (atEnd) await sleep(Math.min(settle, 120));
       const now = weight();
+      if (!atEnd) began = start;
       if (!atEnd || now !== last) since = performance.now();
-      const waits = loading() && performance.now() - since < PATIENCE;
+      if (waited && now !== last) { T.timersBring(true); waited = false; }
+      const timer = !loading() && T.begun(began, 1000);
+      waited = waited || (timer && atEnd);
+      const waits = (timer || loading()) && performance.now() - since < PATIENCE;
       still = atEnd && now === last && !waits ? still + 1 : 0;
       last = now;
     }
+    if (waited) T.timersBring(false);
     window.scrollTo(0, 0);
     return { rounds, stopped };
   }

@@ -15,6 +15,7 @@
       element.scrollIntoView({ block: "center", inline: "nearest" });
       const box = element.getBoundingClientRect();
       T.pressed = element;
+      if (T.unsure.has(element)) T.holding(true);
       return { x: box.left + box.width / 2, y: box.top + box.height / 2, known: known() };
     }
   };
@@ -23,6 +24,7 @@
     const more = await grown(before, 600);
     await T.quiet(1000);
     await T.arrive();
+    T.holding(false);
     const idle = more ? 0 : (idleClicks.get(T.pressed) ?? MOST_IDLE - 1) + 1;
     if (idle < MOST_IDLE) { idleClicks.set(T.pressed, idle); T.stubborn.unshift(T.pressed); worn.delete(T.pressed); unopened.delete(T.pressed); }
     return more;

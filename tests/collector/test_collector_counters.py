@@ -170,3 +170,18 @@ def test_three_counters_between_pictures_are_read_unless_all_could_be_scales(ann
     beside = "<img width=300 height=200 src=/p/2.jpg>"
     html = beside.join(f"<span>1 / {count}</span>" for count in (9, 12, 7))
     assert announces("three", html) == [9, 12, 7]
+
+
+TITLES = {
+    "time": ("<h1>Rennen um 1:24 Uhr</h1><p>24 Bilder</p>", {24}),
+    "ratio": ("<h1>16:9 wallpapers</h1><p>9 pictures</p>", {9}),
+    "model": ("<h1>Peugeot 208</h1><p>208 photos</p>", set()),
+    "scale": ("<p>Modellauto 1:24 Bilder</p><p>16 : 9 photos</p>", set()),
+    "colon": ("<p>Galerie: 24 Bilder</p>", {24}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_a_time_or_a_ratio_in_a_title_is_no_name_of_a_model(announces, name):
+    html, counts = TITLES[name]
+    assert set(announces(f"title-{name}", html)) == counts

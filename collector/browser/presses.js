@@ -1,0 +1,91 @@
+// What answers to a press without being a button: by an attribute, a property, a listener, or one that is around it.
+// Needs restraint.js; behaviours.js says what the words mean.
+(() => {
+  "use strict";
+  const T = window.__bodyshop;
+  if (!T || T.answering) return;
+  // React gives each element that it listens for an empty onclick; Svelte and Solid keep their handlers in a property.
+  const CLICKS = ["onclick", "__click", "$$click"];
+  const PRESSES = ["onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ontouchstart", "ontouchend"];
+  const LONGEST = 60, LARGEST = 260, SMALL = 120; // characters; pixels
+  const NEVER = /^(?:HTML|BODY|MAIN|IMG|INPUT|SELECT|OPTION|TEXTAREA|LABEL|FORM|VIDEO|CANVAS|SCRIPT|STYLE)$/;
+  const ARROW = /arrow|chevron|caret|angle|(?<![a-z])(?:fwd|forward)(?![a-z])/i, NOT_ON = /left|prev|back(?!ground)|(?<![a-z])(?:up|down|top)(?![a-z])|drop-?down|select|sort|expand|collapse/i;
+
+  T.unsure = new WeakSet(); // what this file takes for controls
+  T.awayFrom = new WeakSet(); // those that would have made the page another one
+  const has = (element, names) => names.some((name) => typeof element[name] === "function");
+  const heardBy = (element) => { // in a frame its own document has heard
+    try { return (element.ownerDocument.defaultView.__bodyshop || T).heard; } catch { return T.heard; }
+  };
+  // How a script listens on the element itself.
+  T.answering = (element) => {
+    const heard = heardBy(element);
+    if (heard.click.has(element) || has(element, CLICKS)) return "click";
+    return heard.press.has(element) || has(element, PRESSES) ? "press" : "";
+  };
+  const up = (element) => element.parentElement || element.getRootNode().host || null;
+  // Whether something around it listens: for many elements, of which this may be one.
+  T.delegated = (element, levels = 40) => {
+    if (levels === 40 && heardBy(element).everywhere) return true;
+    for (let at = up(element), depth = 0; at && depth < levels; at = up(at), depth += 1) if (T.answering(at)) return true;
+    return levels === 40 && has(element.ownerDocument, CLICKS);
+  };
+  const hand = (element) => getComputedStyle(element).cursor === "pointer";
+  const spells = (text) => /[\p{L}\p{N}]/u.test(text);
+  // An element of no kind that is pressed, if its words say for what; `worded` tests them.
+  T.plain = (element, worded) => {
+    const is = plain(element, worded);
+    if (is) T.unsure.add(element);
+    return is;
+  };
+  const plain = (element, worded) => {
+    if (NEVER.test(element.tagName)) return false;
+    const leaf = !element.childElementCount, text = element.textContent;
+    if (text.length > LONGEST + 40) return false;
+    const own = T.answering(element);
+    if (!own && !(leaf && text)) return false;
+    const words = T.text(text);
+    if (words.length > LONGEST) return false;
+    if (own) return worded(words) || worded(T.text(element.ariaLabel || element.title)) || !spells(words);
+    if (!worded(words)) return false;
+    for (let at = up(element), depth = 0; at && depth < 3; at = up(at), depth += 1) if (T.answering(at) && T.text(at.textContent) === words) return false; // that one is pressed
+    return hand(element) || (spells(words) && (words.startsWith("+") ? T.delegated(element, 3) : T.delegated(element)));
+  };
+  // The names by which a page finds a control again.
+  const NAMING = ["class", "id", "data-action", "data-dir", "data-direction", "data-slide", "data-bs-slide", "data-nav"];
+  T.namesOf = (element) => NAMING.map((name) => element.getAttribute(name) || "").join(" ").replace(/(\p{Ll})(\p{Lu})/gu, "$1-$2");
+  // An arrow without a word: by the name of its icon, or by its place at the right edge of the largest picture.
+  T.pointsOn = (element) => {
+    const box = element.getBoundingClientRect();
+    if (box.width > SMALL || box.height > LARGEST || spells(element.textContent) || element.querySelector("img") || element.closest("a[href]")) return false;
+    if (!(element.matches("button, [role=button]") || T.answering(element)) || element.matches("[aria-haspopup], [aria-expanded]")) return false;
+    const names = [element, ...element.querySelectorAll("*")].slice(0, 6).map((each) => `${T.namesOf(each)} ${each.getAttribute("href") || ""}`).join(" ");
+    const named = ARROW.test(names) && !NOT_ON.test(names);
+    if (!named && (NOT_ON.test(names) || box.width < 12)) return false;
+    const main = T.largest(T.pictures());
+    if (!main || element.contains(main) || T.inForm(element) || T.doesElse(element) || T.apart(element) || T.inDialog(element)) return false;
+    const of = main.getBoundingClientRect(), middle = box.top + box.height / 2, edge = box.left + box.width / 2;
+    if (of.width < 200) return false;
+    if (named) return T.beside(element, [main], 60);
+    return middle > of.top + of.height / 3 && middle < of.bottom - of.height / 3 && edge > of.right - of.width / 4 && edge < of.right + SMALL / 2;
+  };
+  // A small picture that is pressed: itself or what is around it alone, without words; or one of several for which their list listens.
+  T.pressable = (img) => {
+    const target = pressable(img);
+    if (target) T.unsure.add(target);
+    return target;
+  };
+  const pressable = (img) => {
+    for (let at = img, depth = 0; at && depth < 3 && T.text(at.textContent).length <= 20 && at.querySelectorAll("img").length <= 1; at = at.parentElement, depth += 1)
+      if (T.answering(at)) return T.inForm(at) || T.doesElse(at) || T.apart(at) ? null : at;
+    if (img.closest("a[href]") || !T.delegated(img, 3) || T.inForm(img) || T.doesElse(img) || T.apart(img)) return null;
+    return T.text((img.parentElement || img).textContent).length <= 20 ? img : null;
+  };
+  // A press as a script can make it, for those that wait for no click.
+  T.pressOn = (element) => {
+    const box = element.getBoundingClientRect();
+    const at = { bubbles: true, cancelable: true, composed: true, view: window, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2, pointerId: 1, isPrimary: true, detail: 1 };
+    for (const kind of ["pointerdown", "mousedown", "pointerup", "mouseup"])
+      element.dispatchEvent(new (kind.startsWith("pointer") ? PointerEvent : MouseEvent)(kind, { ...at, buttons: kind.endsWith("down") ? 1 : 0 }));
+  };
+})();
