@@ -40,6 +40,10 @@ DARK_BAR, BRIGHT_BAR = 24, 246
 MIN_BAR = 0.02
 """Share of a side from which a border counts as a bar; below it is an edge of the photo."""
 
+NO_BARS = 0.97
+"""Share of content from which a picture has no bars. Where one has, the blocks of its compression
+are not where they are looked for, and its quality is not known."""
+
 _SIDE = 1024
 _FREQUENCIES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))
 _QUALITIES = range(5, 97)

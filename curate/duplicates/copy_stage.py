@@ -13,7 +13,7 @@ from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress, Tick
 from curate.duplicates import checks, consensus, copies, descent, extent, overlays, rounding
 from curate.duplicates.copies import CopyFacts
-from curate.duplicates.crowds import with_sources
+from curate.duplicates.crowds import FINALISTS, with_sources, with_wholes
 from curate.duplicates.sources import made_from_others, sizes_of
 from curate.ingest import store_rows
 from curate.measure.stage import VERSION as MEASURED_VERSION
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from curate.duplicates.pairs import DuplicatePair
 
 LIMIT_S = 60.0
-
-FINALISTS = 5
-"""Members of a cluster that are compared for text and logos: the best by everything else."""
 
 FEW = 64
 """Items up to which no worker processes are started."""
@@ -85,6 +82,9 @@ def measure_cluster_copies(
 
     sizes = sizes_of(workspace, extensions)
 
+    def same_sizes(asked: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+        return descents([(a, b) for a, b in asked if a in sizes and sizes[a] == sizes.get(b)])
+
     def in_order(now: Mapping[str, CopyFacts]) -> list[str]:
         return sorted(now, key=rank(now, cluster_of).__getitem__)
 
@@ -101,14 +101,18 @@ def measure_cluster_copies(
             workspace, asked, blobs, progress, task, module.VERSION, function
         )
 
+    extents = asking(extent, extent.compare_extent)
     facts = with_sources(
         with_descent(facts),
         in_order,
         cluster_of,
         distances=asking(consensus, consensus.compare_distances),
-        extents=asking(extent, extent.compare_extent),
+        extents=extents,
         roundings=asking(rounding, rounding.compare_rounding),
+        descents=same_sizes,
     )
+    crops = [(pair.first, pair.second) for pair in pairs if pair.kind == "crop"]
+    facts = with_wholes(facts, in_order, cluster_of, crops, extents=extents)
     facts = with_descent(facts)  # what is the best now was not compared with all before
     ranked = in_order(facts)
     finalists: dict[str, list[str]] = {}

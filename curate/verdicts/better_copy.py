@@ -2,22 +2,22 @@
 
 In this order: kept by a person, labelled (by people before queries), in colour, no screenshot of
 another, more of the picture inside of bars, not made from another one (as saving it again or a
-crowd's vote tells), no bars, the larger of about equal ones, no light clipped that another shows,
-no text over it, less compressed, not saved again with a higher quality or without loss, with a
-camera's name, more bytes, sharper, the smaller sha256. What was enlarged counts as little smaller
-than the copy it was made of. The same copy wins whatever the order of arrival.
+crowd's vote tells), fewer bars, the larger of about equal ones, no light clipped that another
+shows, no text over it, less compressed, not saved again with a higher quality or without loss,
+with a camera's name, more bytes, sharper, the smaller sha256. What was enlarged counts as little
+smaller than the copy it was made of. The same copy wins whatever the order of arrival.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from math import inf, log
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.catalog import Origin
-from curate.duplicates.copies import UNCOMPRESSED
+from curate.duplicates.copies import NO_BARS, UNCOMPRESSED
 from curate.duplicates.traces import explains
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ GREY_SHARE = 0.5
 AREA_STEP = 1.06
 """Content areas that differ by less than this factor count as equal: where a bar ends is known to a
 few pixels only."""
-
-NO_BARS = 0.97
-"""Share of content from which a picture has no bars. Where one has, the blocks of its compression
-are not where they are looked for, and its quality is not known."""
 
 QUALITY_STEP = 6
 """Estimated JPEG qualities that differ by less count as equal."""
@@ -73,8 +69,10 @@ def preferences(
     colours: dict[str, float] = {}
     best: dict[str, float] = {}
     clipped: dict[str, float] = {}
+    barest: dict[str, float] = {}
     for facts in members:
         cluster = clusters[facts.sha256]
+        barest[cluster] = max(barest.get(cluster, 0.0), facts.content)
         largest[cluster] = max(largest.get(cluster, 0.0), areas[facts.sha256])
         colours[cluster] = max(colours.get(cluster, 0.0), facts.measure("colourfulness"))
         best[cluster] = max(best.get(cluster, -inf), _quality(facts))
@@ -95,6 +93,7 @@ def preferences(
             int(log(largest[cluster] / area) / log(AREA_STEP)) if area > 0 else 99,
             facts.derived,
             facts.content < NO_BARS,
+            int(log(barest[cluster] / facts.content) / log(AREA_STEP)) if facts.content > 0 else 99,
             -area if enlarged else -facts.measure("width") * facts.measure("height"),
             facts.clipped >= clipped[cluster] + CLIPPED_STEP,
             facts.overlaid,
@@ -124,19 +123,21 @@ def _true_areas(members: Iterable[Facts], clusters: Mapping[str, str]) -> dict[s
     for widths in sources.values():
         for each in widths.values():
             each.sort()
-    for facts in members:
+    for facts in sorted(members, key=lambda one: (one.measure("width"), one.sha256)):
         if facts.resampled is None:
             continue
         width, area = facts.measure("width"), areas[facts.sha256]
         smaller = []  # of each width the largest that is: a crowd has many members of one width
         for own, known in sources[clusters[facts.sha256]].items():
             below = bisect_left(known, True, key=lambda each: each * ENLARGED >= area)
-            if below:
+            if below and own != width:
                 smaller.append((known[below - 1], own))
         for largest, own in sorted(smaller, reverse=True):
             if explains(facts.resampled, own / width):
                 areas[facts.sha256] = 0.99 * largest
                 break
+        # A copy may have been enlarged of one that looks enlarged itself.
+        insort(sources[clusters[facts.sha256]][width], areas[facts.sha256])
     shown: dict[tuple[str, float, float], float] = {}
     for facts in members:
         if not facts.derived:

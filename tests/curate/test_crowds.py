@@ -13,7 +13,7 @@ from bodyshop_core.imaging import load_rgb
 from curate.duplicates.checks import _recoloured_between_letters
 from curate.duplicates.consensus import distance, small, source_of_crowd
 from curate.duplicates.copies import CopyFacts, lowest_quality
-from curate.duplicates.crowds import with_sources
+from curate.duplicates.crowds import with_sources, with_wholes
 from curate.duplicates.extent import FIRST, SECOND, has_detail
 from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.pixels import compare, says_same, view
@@ -122,9 +122,48 @@ def test_what_a_copy_can_not_have_is_no_copys(more, camera, marked):
         distances=lambda pairs: CROWD,
         extents=lambda pairs: dict.fromkeys(pairs, 0.0) | {("a", "b"): float(more)},
         roundings=lambda pairs: {},
+        descents=lambda pairs: {},
     )
     assert not found["b"].derived
     assert (found["a"].derived, found["a"].made_from) == ((True, "b") if marked else (False, None))
+
+
+def test_the_member_of_which_the_crowds_source_was_saved_is_no_copy_of_it():
+    facts = {name: CopyFacts() for name in "abcdefg"}
+    found = with_sources(
+        facts,
+        sorted,
+        dict.fromkeys(facts, "x"),
+        distances=lambda pairs: CROWD,
+        extents=lambda pairs: dict.fromkeys(pairs, 0.0),
+        roundings=lambda pairs: {},
+        descents=lambda pairs: {("a", "b"): 0.9},
+    )
+    assert not found["a"].derived
+    assert (found["b"].derived, found["b"].made_from) == (True, "a")
+
+
+@pytest.mark.parametrize(
+    ("more", "content", "crops", "marked"),
+    [
+        (SECOND, 1.0, [("a", "b")], True),
+        (FIRST, 1.0, [("a", "b")], False),
+        (FIRST + SECOND, 1.0, [("a", "b")], False),
+        (SECOND, 0.8, [("a", "b")], False),
+        (SECOND, 1.0, [], False),
+    ],
+    ids=["a part", "the whole", "a finer part", "bars around it", "of the same extent"],
+)
+def test_a_part_of_another_member_was_made_of_it(more, content, crops, marked):
+    found = with_wholes(
+        {"a": CopyFacts(), "b": CopyFacts(content=content)},
+        sorted,
+        dict.fromkeys("ab", "x"),
+        crops,
+        extents=lambda pairs: dict.fromkeys(pairs, float(more)),
+    )
+    assert (found["a"].derived, found["a"].made_from) == ((True, "b") if marked else (False, None))
+    assert not found["b"].derived
 
 
 KINDS = ("noise", "letters", "more colour", "more contrast", "at 80")
@@ -162,6 +201,7 @@ def sources_in(crowd):
             (one, other): float(rounded(other, one)) - float(rounded(one, other))
             for one, other in pairs
         },
+        descents=lambda pairs: {},
     )
 
 
@@ -192,6 +232,30 @@ def test_an_enlarged_copy_counts_as_large_as_what_a_crowd_says_it_was_made_from(
     members = [
         Facts("a", measured=large, derived=True, made_from="b", size_bytes=9),
         Facts("b", measured=measured, size_bytes=5),
+    ]
+    keys = preferences(members, dict.fromkeys("ab", "x"))
+    assert keys["b"] < keys["a"]
+
+
+def test_an_enlarged_copy_of_what_looks_enlarged_itself_loses_in_any_order():
+    """The original is soft: it has the traces of an enlargement to twice its size."""
+    soft = {"width": 472, "height": 144, "sharpness": 0.7, "colourfulness": 30.0}
+    members = [
+        Facts("a", measured=soft | {"width": 944, "height": 288}, resampled=0.5, size_bytes=9),
+        Facts("b", measured=soft, resampled=0.5, copy_quality=80, size_bytes=5),
+        Facts("c", measured=soft | {"width": 236, "height": 72}, derived=True, made_from="b"),
+    ]
+    found = [preferences(each, dict.fromkeys("abc", "x")) for each in permutations(members)]
+    assert all(keys == found[0] for keys in found)
+    assert found[0]["b"] == min(found[0].values())
+
+
+def test_of_two_with_bars_the_one_with_fewer_is_better_though_it_is_smaller():
+    measured = {"width": 259, "height": 194, "sharpness": 0.7, "colourfulness": 30.0}
+    square = measured | {"height": 259}
+    members = [
+        Facts("a", measured=square, content=0.6, copy_quality=95, size_bytes=9),
+        Facts("b", measured=measured, content=0.8, copy_quality=80, size_bytes=5),
     ]
     keys = preferences(members, dict.fromkeys("ab", "x"))
     assert keys["b"] < keys["a"]

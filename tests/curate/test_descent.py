@@ -6,7 +6,7 @@ import io
 
 import photos
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageFilter
 
 from bodyshop_core.catalog import register_image
 from bodyshop_core.imaging import read_header
@@ -98,10 +98,39 @@ def test_different_pictures_and_equal_ones_descend_from_nothing():
     assert descent(one, stored_picture(photos.jpeg(photos.scaled(picture, 0.5)))) == 0
 
 
+def lossy(picture, kind, quality):
+    stream = io.BytesIO()
+    picture.save(stream, kind, quality=quality)
+    return stored_picture(stream.getvalue())
+
+
+@pytest.mark.parametrize(("kind", "quality"), [("WEBP", 80), ("WEBP", 95), ("AVIF", 70)])
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_of_a_jpeg_and_a_lossy_picture_the_one_that_was_made_of_the_other_is_told(
+    name, kind, quality
+):
+    data, picture = first_save(name)
+    original, copy = stored_picture(data), lossy(picture, kind, quality)
+    assert descent(original, copy) == 1
+    assert descent(copy, original) == -1
+    again = Image.fromarray(copy.rgb)
+    for made in (photos.jpeg(again, 75), photos.jpeg(ImageEnhance.Brightness(again).enhance(1.1))):
+        assert descent(copy, stored_picture(made)) == 1
+        assert descent(stored_picture(made), copy) == -1
+
+
+def test_a_lossy_picture_is_not_called_a_copy_of_one_that_was_written_on_or_saved_coarsely():
+    _, picture = first_save("coffee")
+    copy = lossy(picture, "WEBP", 95)
+    other = ImageEnhance.Contrast(Image.fromarray(copy.rgb).filter(ImageFilter.BLUR)).enhance(1.4)
+    assert descent(copy, stored_picture(photos.jpeg(other))) == 0
+    coarse = photos.jpeg(picture, 30)
+    again = lossy(Image.open(io.BytesIO(coarse)).convert("RGB"), "WEBP", 95)
+    assert descent(stored_picture(coarse), again) >= 0
+
+
 def test_what_cannot_be_saved_again_as_it_was_is_not_compared():
-    picture, stream = photos.photo("coffee"), io.BytesIO()
-    picture.save(stream, "WEBP", quality=80)
-    assert stored_picture(stream.getvalue()) is None
+    picture = photos.photo("coffee")
     cmyk = io.BytesIO()
     picture.convert("CMYK").save(cmyk, "JPEG")
     assert stored_picture(cmyk.getvalue()) is None
