@@ -18,6 +18,9 @@ _FEW = 256
 _MANY = 64
 """Values per row from which only the best are looked at."""
 
+_SPAN = 16.0
+"""More than two estimates of cosines differ by."""
+
 
 class BestNeighbours:
     """The best neighbours so far of a number of pictures, the nearest first."""
@@ -42,6 +45,47 @@ class BestNeighbours:
         kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < count
         self.cosine[mine] = values[kept].reshape(-1, count)
         self.positions[mine] = found[kept].reshape(-1, count)
+
+
+class LikelyNeighbours:
+    """The best by estimates that come for other rows each time; they are sorted when many wait."""
+
+    def __init__(self, rows: int, count: int) -> None:
+        self._count = count
+        self._least: Vectors = np.full(rows, -1, dtype=np.float32)
+        self._parts: list[tuple[Positions, Positions, Vectors]] = []
+        self._waiting = 0
+
+    def add(self, rows: Positions, estimates: Vectors, positions: Positions) -> None:
+        """Take in estimates, shape (b, m), of b rows and of the m pictures at `positions`."""
+        row, column = _better(estimates, self._least[rows], self._count)
+        if len(row):
+            self._parts.append((rows[row], positions[column], estimates[row, column]))
+            self._waiting += len(row)
+        if self._waiting > _MANY * len(self._least):
+            self._sort()
+
+    def best(self) -> Positions:
+        """Return the positions, shape (rows, count), -1 where there are no more."""
+        found: Positions = np.full((len(self._least), self._count), -1, dtype=np.int64)
+        if self._parts:
+            rows, positions, place = self._sort()
+            found[rows, place] = positions
+        return found
+
+    def _sort(self) -> tuple[Positions, Positions, Positions]:
+        """Keep the best of each row; return rows, positions and places, from 0."""
+        parts = zip(*self._parts, strict=True)
+        rows, positions, values = (np.concatenate(each) for each in parts)
+        order = np.argsort(_SPAN * rows - values, kind="stable")
+        rows = rows[order]
+        place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        kept = place < self._count
+        rows, positions, values = rows[kept], positions[order[kept]], values[order[kept]]
+        last = place[kept] == self._count - 1
+        self._least[rows[last]] = values[last]
+        self._parts, self._waiting = [(rows, positions, values)], 0
+        return rows, positions, place[kept]
 
 
 def set_apart(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from curate.duplicates.best_neighbours import BestNeighbours, set_apart
+from curate.duplicates.best_neighbours import LikelyNeighbours, set_apart
 from curate.duplicates.short_vectors import ShortVectors
 from curate.duplicates.vector_file import HeldParts, VectorFile
 
@@ -39,7 +39,16 @@ CANDIDATES = 48
 """Neighbours by short vectors whose whole vectors are compared, or twice as many as wanted."""
 
 _PART = 4096
-"""Pictures whose short vectors are compared at a time with those of a cell."""
+"""Pictures whose short vectors are read at a time."""
+
+_GROUP = 8192
+"""Pictures of neighbouring cells that are asked about at a time."""
+
+_FIRST = 16
+"""Cells around its own that a picture is compared with in any case, before the others."""
+
+_WIDER = 4
+"""So many times the reach around a cell are the cells that one of its pictures may be near to."""
 
 _HELD, _HELD_SHORT = 1 << 27, 1 << 25
 """Bytes of cells that are kept as float32: more than are near one among 1,000,000 pictures."""
@@ -120,34 +129,91 @@ class Cells:
             Rows asked about, rows of their neighbours, the nearest first (-1: there is none), and
             cosines of the two.
         """
-        for cell in range(len(self.bounds) - 1):
-            start, end = self.bounds[cell], self.bounds[cell + 1]
-            rows = start + np.flatnonzero(asked[start:end])
-            if not len(rows):
-                continue
-            queries = self._short_cells[cell][rows - start]
-            likely = BestNeighbours(len(rows), max(CANDIDATES, 2 * count))
-            for found, vectors in self._around(cell, among):
-                estimate = self._short.estimated(queries, vectors)
-                set_apart(estimate, rows, found, apart)
-                likely.add(0, estimate, found)
-            yield rows, *self._compared(self._whole_cells[cell][rows - start], likely, count)
+        there = np.ones(len(self._file), dtype=bool) if among is None else among
+        before = np.concatenate([[0], np.cumsum(there)])
+        wanted = np.diff(before[self.bounds])
+        for cells in self._groups(asked):
+            rows = [self._rows(cell, asked) for cell in cells]
+            likely = self._likely(cells, rows, max(CANDIDATES, 2 * count), wanted, there, apart)
+            at = 0
+            for cell, mine in zip(cells, rows, strict=True):
+                queries = self._whole_cells[cell][mine - self.bounds[cell]]
+                yield mine, *self._compared(queries, likely[at : at + len(mine)], count)
+                at += len(mine)
+
+    def _rows(self, cell: int, chosen: NDArray[np.bool_]) -> Positions:
+        """Return the chosen rows of a cell."""
+        start, end = self.bounds[cell], self.bounds[cell + 1]
+        return np.asarray(start + np.flatnonzero(chosen[start:end]))
+
+    def _groups(self, asked: NDArray[np.bool_]) -> Iterator[list[int]]:
+        """Yield cells in order, some at a time; they share most of what they are compared with."""
+        asked_before = np.concatenate([[0], np.cumsum(asked)])[self.bounds]
+        numbers = np.diff(asked_before)
+        cells = np.flatnonzero(numbers)
+        group = asked_before[cells] // _GROUP
+        for part in np.split(cells, np.flatnonzero(np.diff(group)) + 1):
+            if len(part):
+                yield part.tolist()
+
+    def _likely(
+        self,
+        cells: list[int],
+        rows: list[Positions],
+        count: int,
+        wanted: Positions,
+        there: NDArray[np.bool_],
+        apart: Sequence[Positions],
+    ) -> Positions:
+        """Return the best neighbours of the rows of some cells by short vectors."""
+        every = np.concatenate(rows)
+        looked_at = np.zeros((len(every), len(self.bounds) - 1), dtype=bool)
+        asked = np.empty((len(every), self._short_file.width), np.float32)
+        likely = LikelyNeighbours(len(every), count)
+
+        def compare(mine: Positions, cells: list[int]) -> None:
+            if not cells:
+                return
+            found = [self._rows(cell, there) for cell in cells]
+            vectors = [
+                self._short_cells[cell][which - self.bounds[cell]]
+                for cell, which in zip(cells, found, strict=True)
+            ]
+            positions = np.concatenate(found)
+            estimate = self._short.estimated(asked[mine], np.concatenate(vectors))
+            set_apart(estimate, every[mine], positions, apart)
+            likely.add(mine, estimate, positions)
+
+        at = 0
+        for cell, here in zip(cells, rows, strict=True):
+            mine = np.arange(at, at + len(here))
+            asked[mine] = self._short_cells[cell][here - self.bounds[cell]]
+            near, is_near = self._around(cell, asked[mine], wanted)
+            looked_at[at : at + len(here), near] = is_near
+            # First what is nearest to all of the cell: little of the rest is better than that.
+            compare(mine, near[:_FIRST].tolist())
+            looked_at[at : at + len(here), near[:_FIRST]] = False
+            at += len(here)
+        numbers = np.count_nonzero(looked_at, axis=0)
+        for cell in np.argsort(-numbers, kind="stable")[: np.count_nonzero(numbers)].tolist():
+            compare(np.flatnonzero(looked_at[:, cell]), [cell])
+        return likely.best()
 
     def _compared(
-        self, queries: Vectors, likely: BestNeighbours, count: int
+        self, queries: Vectors, likely: Positions, count: int
     ) -> tuple[Positions, Vectors]:
         """Return the best of the candidates by their whole vectors."""
-        rows, places = np.unique(likely.positions, return_inverse=True)
-        places = places.reshape(likely.positions.shape)
+        rows, places = np.unique(likely, return_inverse=True)
+        places = places.reshape(likely.shape)
         vectors = self._whole(rows)
-        cosine = np.empty(likely.positions.shape, np.float32)
+        cosine = np.empty(likely.shape, np.float32)
         for at in range(0, len(queries), _GATHERED):
             mine = slice(at, at + _GATHERED)
             candidates = vectors[places[mine]]
             cosine[mine] = np.matmul(candidates, queries[mine][:, :, None])[:, :, 0]
-        cosine[likely.positions < 0] = -1
-        order = np.lexsort((likely.positions, -cosine), axis=1)[:, :count]
-        found = np.take_along_axis(likely.positions, order, axis=1)
+        cosine[likely < 0] = -1
+        order = np.lexsort((likely, -cosine), axis=1)[:, :count]
+        found = np.take_along_axis(likely, order, axis=1)
         return found, np.take_along_axis(cosine, order, axis=1)
 
     def _whole(self, rows: Positions) -> Vectors:
@@ -160,29 +226,26 @@ class Cells:
         return vectors
 
     def _around(
-        self, cell: int, among: NDArray[np.bool_] | None
-    ) -> Iterator[tuple[Positions, Vectors]]:
-        """Yield rows and short vectors of the cells near one, the nearest first."""
+        self, cell: int, queries: Vectors, wanted: Positions
+    ) -> tuple[Positions, NDArray[np.bool_]]:
+        """Return the cells around one, and which of them each of its pictures is compared with.
+
+        Those are the cells around the picture, not around its cell: with as many comparisons a
+        picture at the edge finds far more of what lies across.
+        """
         likeness = _nearness(self._centres, self._centres[cell])
-        order = [cell, *np.argsort(-likeness, kind="stable").tolist()]
-        waiting: list[tuple[Positions, Vectors]] = []
-        left, held = self.reach, 0
-        for one in dict.fromkeys(order):
-            rows = np.arange(self.bounds[one], self.bounds[one + 1])
-            vectors = self._short_cells[one]
-            if among is not None:
-                wanted = among[rows]
-                rows, vectors = rows[wanted], vectors[wanted]
-            waiting.append((rows, vectors))
-            held += len(rows)
-            left -= len(rows)
-            if held >= _PART or left <= 0:
-                yield _joined(waiting)
-                waiting, held = [], 0
-            if left <= 0:
-                return
-        if held:
-            yield _joined(waiting)
+        likeness[cell] = np.inf
+        likeness[wanted == 0] = -np.inf
+        near = np.argsort(-likeness, kind="stable")[: np.count_nonzero(wanted)]
+        numbers = np.cumsum(wanted[near])
+        near = near[: 1 + int(np.searchsorted(numbers, _WIDER * self.reach))]
+        most = -(-len(near) * self.reach // max(1, int(wanted[near].sum())))
+        if most >= len(near):
+            return near, np.ones((len(queries), len(near)), dtype=bool)
+        centres = self._centres[near]
+        distance = (centres**2).sum(axis=1) - 2 * (queries @ centres.T)
+        limit = np.partition(distance, most - 1, axis=1)[:, most - 1 : most]
+        return near, distance <= limit
 
     def _sorted(self, usual: int, seed: int) -> tuple[Positions, Positions, Vectors]:
         """Return rows in the order of their cells, where the cells begin, and their centres."""

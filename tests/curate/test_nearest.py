@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curate.duplicates.best_neighbours import LikelyNeighbours
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
 from curate.duplicates.short_vectors import ShortVectors
@@ -80,6 +81,56 @@ def test_cells_find_nearly_all_copies_with_a_fraction_of_the_comparisons(photos_
     assert positions == list(range(n))  # every picture is asked about once
     assert (neighbours[:500, 0] == np.arange(3000, 3500)).mean() > 0.95
     assert index.reach < 0.6 * n
+
+
+@pytest.mark.parametrize("width", [0, 400])
+def test_cells_around_each_picture_lose_less_than_one_copy_in_200(
+    photos_of_cars, tmp_path, monkeypatch, width
+):
+    monkeypatch.setattr("curate.duplicates.cells.PROBES", 48)
+    n = len(photos_of_cars)
+    blur = 0.5 * np.random.default_rng(9).normal(size=(n, width))
+    vectors = np.concatenate([photos_of_cars, blur], axis=1)
+    apart, everyone = -1 - np.arange(n), np.ones(n, bool)
+    best = by_hand(vectors, everyone, 1, everyone, [apart])
+    parts = [([str(i) for i in range(n)], vectors)]
+    names = {str(i): i for i in range(n)}
+    with VectorIndex(parts, names, scratch=tmp_path, exact=100) as index:
+        _, neighbours, cosine = asked_of(index, everyone, 1, apart=[apart])
+        assert index.reach < 0.25 * n
+    copies = np.arange(3000, n)
+    across = (neighbours[:500, 0] == copies) | (neighbours[copies, 0] == np.arange(500))
+    true = (best[:500, 0] == best[copies, 0]) | (best[:500, 0] > 0.9)
+    assert across[true].mean() >= 0.995
+    assert (cosine > best - 2e-3).mean() > 0.97
+
+
+def test_cells_answer_where_nothing_may_be_a_neighbour(photos_of_cars):
+    n = len(photos_of_cars)
+    parts = [([str(i) for i in range(n)], photos_of_cars)]
+    with VectorIndex(parts, {str(i): i for i in range(n)}, exact=100) as index:
+        positions, neighbours, cosine = asked_of(
+            index, np.ones(n, bool), 2, among=np.zeros(n, bool), apart=[-1 - np.arange(n)]
+        )
+    assert len(positions) == n and (neighbours == -1).all() and (cosine == -1).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(1, 9), count=st.integers(1, 4), seed=st.integers(0, 1000))
+def test_estimates_that_come_for_other_rows_each_time_are_kept_as_if_sorted_at_once(
+    rows, count, seed
+):
+    chance = np.random.default_rng(seed)
+    likely, known = LikelyNeighbours(rows, count), np.full((rows, 600), -1, np.float32)
+    for at in range(0, 600, 50):
+        mine = np.flatnonzero(chance.random(rows) < 0.7)
+        estimates = chance.permutation(len(mine) * 50).reshape(-1, 50).astype(np.float32)
+        estimates = (estimates + at / 600) / (rows * 50 + 1)
+        known[mine, at : at + 50] = estimates
+        likely.add(mine, estimates, np.arange(at, at + 50))
+    best = np.argsort(-known, axis=1, kind="stable")[:, :count]
+    best[np.take_along_axis(known, best, axis=1) < 0] = -1
+    assert (likely.best() == best).all()
 
 
 def test_answers_from_cells_are_allowed_ones_with_the_cosines_of_whole_vectors(photos_of_cars):
