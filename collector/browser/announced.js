@@ -106,7 +106,7 @@
       if (!said.has(element)) said.set(element, GALLERY.test(named(element)) || element.hasAttribute("aria-roledescription") || inGallery(element.parentElement || element.getRootNode().host));
       return said.get(element);
     };
-    const title = [document.title, ...[...document.querySelectorAll("h1")].map((each) => each.textContent)].join("\n").replace(COUNT_IN_TITLE, "\n");
+    const title = [T.ofDocument("title"), ...[...document.querySelectorAll("h1")].map((each) => each.textContent)].join("\n").replace(COUNT_IN_TITLE, "\n");
     // The name of a model, no scale or time ("1:24").
     const inTitle = (count) => new RegExp(`(?<![\\d.,]|\\d ?: ?)${count}(?![\\d.,]| ?: ?\\d|\\s*\\+?\\s*${NOUN})`, "iu").test(title);
     // Of a phone number: something to type in, or more digits, in what is around it without a picture.
@@ -182,7 +182,7 @@
       if (more && (callsSomebody(each) || (CALLING_CODE.test(line) && !over(each) && !inGallery(each)))) continue;
       if (more) note(new Set(pictures.filter(({ box }) => box.width >= 100 && box.height >= 75).map(({ url }) => url)).size + +more[1] - 1, `"${line}" did not open`);
     }
-    for (const { type, textContent } of document.scripts) if (/ld\+json/i.test(type)) for (const count of gallerySizes(textContent)) note(count, "numberOfItems of the gallery");
+    for (const { type, textContent } of T.ofDocument("scripts")) if (/ld\+json/i.test(type)) for (const count of gallerySizes(textContent)) note(count, "numberOfItems of the gallery");
     const closed = sizesOf(closedSlides).reduce((sum, each) => sum + each, 0);
     if (closed) note(closed, `${closed} slides of a dialog`);
     found.push(...inside);

@@ -347,7 +347,7 @@
     if (first) await T.sleep(Math.min(first + 700, end - performance.now()));
     for (let count = known(); T.clocks.period();) {
       const until = performance.now() + T.clocks.period() + 1200;
-      const arriving = () => [...document.images].some((each) => each.currentSrc && !each.complete);
+      const arriving = () => [...T.ofDocument("images")].some((each) => each.currentSrc && !each.complete);
       while (known() <= count && performance.now() < Math.min(arriving() ? until + T.PATIENCE : until, end)) await T.sleep(100);
       if (known() <= count) return performance.now() > end && until > end ? "not every picture that the page shows in turn came in the time" : "";
       count = known();
@@ -390,7 +390,7 @@
     const elsewhere = (each) => typeof each.href === "string" && T.absolute(each.href) && each.href.split("#")[0] !== location.href.split("#")[0] && !each.closest(ASIDE);
     const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && sameList(each, true) && !isAnswered(each)) || [...document.querySelectorAll("a[href]")].filter((each) => elsewhere(each) && pagerOf(each)).find(leadsOn);
     // Each picture at an address of its own: by a script all of them, or else by the server.
-    const size = Math.max(0, ...[...document.images].map((each) => each.naturalWidth));
+    const size = Math.max(0, ...[...T.ofDocument("images")].map((each) => each.naturalWidth));
     const numbered = [...document.querySelectorAll("a[href]")].filter((each) => T.nth(each.href) && !each.closest(ASIDE));
     const byScript = numbered.some((each) => answered.has(each) || [...each.querySelectorAll("*")].some((inside) => answered.has(inside)));
     const served = byScript ? null : numbered.find((each) => (each.querySelector("img") || each.relList.contains("next") || saysNext(each)) && ![...each.querySelectorAll("img")].some((img) => img.naturalWidth && img.naturalWidth >= size));

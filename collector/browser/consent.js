@@ -49,7 +49,7 @@
       at = at.parentElement || hostOf(at.getRootNode());
     }
     // A frame of another origin that is named like a banner is one as a whole.
-    return window !== window.top && topics.test(`${document.title} ${document.body.innerText}`) ? document.documentElement : null;
+    return window !== window.top && topics.test(`${T.ofDocument("title")} ${T.ofDocument("body").innerText}`) ? document.documentElement : null;
   }
 
   const useless = new WeakSet(); // buttons that had no effect

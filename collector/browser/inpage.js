@@ -91,6 +91,9 @@
     return context;
   };
 
+  // A picture named "images" or "title" takes the place of `document.images` or `document.title`.
+  const ofDocument = (name) => Object.getOwnPropertyDescriptor(Document.prototype, name).get.call(document);
+
   // ---- all elements, through open shadow roots and frames of the same origin
   function* elements(root) {
     for (const element of root.querySelectorAll("*")) {
@@ -258,7 +261,7 @@
     const keepJson = (value, selector) => {
       if ((jsonSize += value.length) <= MOST_JSON) json.push({ text: value, selector });
     };
-    for (const script of document.scripts) {
+    for (const script of ofDocument("scripts")) {
       const body = script.src ? "" : script.textContent;
       if (/json/i.test(script.type) && !/ld\+json|importmap|speculation/i.test(script.type)) { if (JSON_TEXT.test(body)) keepJson(body, path(script)); }
       else if (!script.type || /javascript/i.test(script.type))
@@ -321,7 +324,7 @@
     const ld = [...document.querySelectorAll('script[type="application/ld+json"]')].map((script) => script.textContent);
     const licence = document.querySelector("link[rel~=license][href],a[rel~=license][href]");
     return {
-      items, strange: [...strange].filter(absolute), ld, json, title: text(document.title), licence: licence ? licence.href : "",
+      items, strange: [...strange].filter(absolute), ld, json, title: text(ofDocument("title")), licence: licence ? licence.href : "",
       resources: performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img").length,
     };
   }
@@ -338,7 +341,7 @@
       if (box.width >= 100 && box.height >= 75) content += 1;
     }
     // A page that already says something, for example a banner, is waited for like one with pictures.
-    if (!content && document.body && (document.body.innerText || "").trim().length > 150) content = 1;
+    if (!content && ofDocument("body") && (ofDocument("body").innerText || "").trim().length > 150) content = 1;
     if (!content && [...elements(document)].some((each) => each.matches("[role=dialog],[role=alertdialog],dialog[open]") && each.getClientRects().length)) content = 1;
     return {
       parsing: document.readyState === "loading", still: now - changedAt, timers: dueTimers(now + horizon), clocks: clocks.running(), loading: loading(), content, weight: window[NAME].weight(),
@@ -384,6 +387,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, strange, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, begun, timersBring, state, shadow, clocks, PATIENCE, itemOf },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, strange, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, begun, timersBring, state, shadow, clocks, PATIENCE, itemOf, ofDocument },
   });
 })();

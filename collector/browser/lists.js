@@ -45,7 +45,7 @@
 
   T.lists = () => {
     const shown = new Set(performance.getEntriesByType("resource").map((entry) => entry.name));
-    for (const img of document.images) shown.add(img.currentSrc || img.src);
+    for (const img of T.ofDocument("images")) shown.add(img.currentSrc || img.src);
     const state = { seen: new WeakSet(), left: MOST_VALUES };
     const texts = [];
     const note = (value, selector) => { for (const list of shownLists(addresses(value, 0, state), shown)) texts.push({ text: JSON.stringify(list), selector }); };

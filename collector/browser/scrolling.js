@@ -8,7 +8,7 @@
   // Small steps, waiting for conditions instead of fixed times
   const pendingInView = () => {
     let count = 0;
-    for (const img of document.images) {
+    for (const img of T.ofDocument("images")) {
       if (img.complete) continue;
       const box = img.getBoundingClientRect();
       if (box.bottom > -200 && box.top < innerHeight + 200) count += 1;
@@ -36,8 +36,8 @@
   // Pictures that a click has asked for: the next click on an arrow would end their loading. Each is waited for once.
   const patient = new WeakMap(); // picture -> address
   const asked = (img) => img.currentSrc || img.src;
-  const coming = () => [...document.images].filter((img) => {
-    if (img.complete || patient.get(img) === asked(img) || !img.getClientRects().length) return false;
+  const coming = () => [...T.elements(document)].filter((img) => {
+    if (img.tagName !== "IMG" || img.complete || patient.get(img) === asked(img) || !img.getClientRects().length) return false;
     const box = img.getBoundingClientRect();
     const beside = box.right <= 0 || box.left >= innerWidth; // there the browser loads no lazy one
     return box.bottom > -200 && box.top < innerHeight + 200 && !(box.width > 0 && box.width < 5) && !(beside && img.loading === "lazy"); // a counter's pixel
@@ -54,10 +54,10 @@
   // Repeated requests of scripts do not count, only changes of the page.
   const POLLS = new Set(["fetch", "xmlhttprequest", "beacon", "script", "link", "iframe"]);
   const pictures = () => performance.getEntriesByType("resource").filter((entry) => !POLLS.has(entry.initiatorType)).length;
-  const weight = () => `${scroller().scrollHeight}/${document.images.length}/${pictures()}`;
+  const weight = () => `${scroller().scrollHeight}/${T.ofDocument("images").length}/${pictures()}`;
 
   async function scroll({ step, settle, quietRounds, seconds, maxItems }) {
-    for (const root of [document.documentElement, document.body])
+    for (const root of [document.documentElement, T.ofDocument("body")])
       if (root && getComputedStyle(root).overflowY === "hidden") root.style.setProperty("overflow-y", "auto", "important");
     for (const img of document.querySelectorAll('img[loading="lazy"]')) img.loading = "eager";
     performance.setResourceTimingBufferSize(20000);
@@ -65,7 +65,7 @@
     let still = 0, last = weight(), rounds = 0, stopped = "quiet", since = performance.now(), began = since, waited = false;
     while (still < quietRounds) {
       if (performance.now() > end) { stopped = "time"; break; }
-      if (document.images.length > maxItems) { stopped = "items"; break; }
+      if (T.ofDocument("images").length > maxItems) { stopped = "items"; break; }
       const top = scroller().scrollTop, start = performance.now();
       window.scrollBy(0, Math.max(200, innerHeight * step));
       await quiet(settle);

@@ -121,7 +121,8 @@ def _refuse_challenge(browser: Browser, url: str, headers: Mapping[str, str]) ->
     if headers.get("cf-mitigated", "") == "challenge":
         raise ChallengeError(f"{host_of(url)} answered with a challenge")
     title, short, frame = browser.run(
-        "return [document.title, (document.body ? document.body.innerText : '').length < 1500, "
+        "const body = T.ofDocument('body');"
+        "return [T.ofDocument('title'), (body ? body.innerText : '').length < 1500, "
         "!!T.first(arguments[0])]",
         list(_CHALLENGE_FRAMES),
     )

@@ -120,7 +120,7 @@ class SearchPageSource:
         if signs.css and browser.run("return !!T.first(arguments[0])", list(signs.css)):
             raise ChallengeError(f"{host_of(page.url)} shows a challenge")
         if signs.text:
-            text = str(browser.run("return document.body ? document.body.innerText : ''"))
+            text = str(browser.run("return (T.ofDocument('body') || {}).innerText || ''"))
             if any(re.search(pattern, text) for pattern in signs.text):
                 raise ChallengeError(f"{host_of(page.url)} shows a challenge")
 

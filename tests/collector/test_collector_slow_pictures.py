@@ -24,6 +24,7 @@ NEXT = f"let n = 0; const next = () => {{ if (n < {COUNT - 1}) m.src = `/p/${{n 
 VIEWERS = {
     "click": (f"{HERO}<button id=b class=next>Next</button>", "b.onclick = next;"),
     "pointer": (f"{HERO}<div id=b title='Next page' style='width:35px;height:35px'></div>", "let down = false; b.addEventListener('pointerdown', (event) => { down = event.isTrusted; }); b.addEventListener('pointerup', () => { if (down) next(); down = false; });"),
+    "shadow": ("<div id=host></div>", f"const root = host.attachShadow({{ mode: 'open' }}); root.innerHTML = `{HERO}<button id=b class=next>Next</button>`; const m = root.getElementById('m'); root.getElementById('b').onclick = next;"),
     "key": (f"<div class=gallery>{HERO}</div>", "onkeydown = (event) => { if (event.key === 'ArrowRight') next(); };"),
 }  # fmt: skip
 
