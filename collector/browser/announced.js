@@ -60,7 +60,7 @@
       const each = open.pop();
       if (!each || typeof each !== "object") continue;
       if (/^(?:Image|Media)Gallery$/.test([each["@type"]].flat()[0])) for (const { numberOfItems } of [each, each.mainEntity || {}]) yield +numberOfItems;
-      open.push(...Object.values(each));
+      for (const inside of Object.values(each)) open.push(inside);
     }
   }
   // What a slide says without a picture; what only a screen reader is told, and a closed dialog's captions, are no content.
@@ -156,7 +156,7 @@
         const dialog = element.closest("dialog, [role=dialog], [aria-modal]");
         const closed = dialog && (!element.parentElement?.getClientRects().length || T.openedLater(dialog)) ? dialog : null; // one that we opened may load its slides one by one
         const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url(") || [...each.attributes].some(({ name, value }) => name.startsWith("data-") && T.pictureAddress(value, false)));
-        const blank = !shows && !spoken(element, closed), filmOnly = shows && element.querySelector("iframe") && !element.querySelector("img,picture");
+        const blank = !shows && !spoken(element, closed), filmOnly = shows && element.querySelector("iframe,video") && !element.querySelector("img,picture");
         if (!closed) { slides.all += 1; if (blank) slides.empty += 1; } else if ((shows || blank) && !filmOnly) closedSlides.push({ element, dialog: closed });
       }
       const label = element.getAttribute("aria-label");

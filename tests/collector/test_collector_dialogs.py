@@ -57,6 +57,10 @@ CLOSED = {
         16,
         f"<dialog><section><h3>Exterior</h3><ul>{SLIDE * 9}</ul></section><section><h3>Interior</h3><ul>{SLIDE * 7}</ul></section></dialog>",
     ),
+    "film": (
+        9,
+        f"<dialog><ul>{SLIDE * 9}<li aria-roledescription=slide><video></video></li></ul><ul>{SLIDE * 9}</ul></dialog>",
+    ),
     "words": (
         None,
         f"<dialog><ul>{'<li aria-roledescription=slide><p>A fine car.</p></li>' * 9}</ul></dialog>",
@@ -106,6 +110,12 @@ def test_the_scale_of_a_model_car_is_no_counter(announced, text):
 
 def test_a_text_without_spaces_between_its_paragraphs_says_scale_model(announced):
     assert announced("<div><h4>Scale model</h4><p>1 / 18</p></div>") is None
+
+
+def test_a_long_list_in_what_a_page_says_of_itself_is_read(announced):
+    long = ",".join(["1"] * 300_000)
+    said = f'{{"@type": "ImageGallery", "numberOfItems": 9, "list": [{long}]}}'
+    assert announced(f"<script type=application/ld+json>{said}</script>") == 9
 
 
 def opens(add, *, delay, escape=True):
