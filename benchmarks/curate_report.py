@@ -150,6 +150,7 @@ def invented(random: np.random.Generator) -> dict[str, Any]:
         "phash_mirror": random.bytes(8).hex(),
         "phash256": random.bytes(32).hex(),
         "dhash": random.bytes(8).hex(),
+        "inner": "",  # that of the picture it is made of would make pairs to compare of all
         "pixel_digest": random.bytes(32).hex(),
         "width": width,
         "height": round(width / 1.5),

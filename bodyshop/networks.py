@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.inference.carrying import converted_networks, pack_networks, unpack_networks
 from bodyshop_core.inference.convert import cache_folder
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
-
-_NEEDS_KERAS = "runs on Keras and has no converted network: it needs TensorFlow wherever it is used"
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def networks_of_run(run: Path, *, progress: Progress = SILENT) -> dict[Path, str
         Folder of a classifier or segmenter run. A damage model by windows has its network in the
         folder as it is.
     progress : Progress
-        Told when a network is converted, and of a gate that can't be.
+        Told when a network is converted.
 
     Raises
     ------
@@ -72,6 +70,7 @@ def networks_of_run(run: Path, *, progress: Progress = SILENT) -> dict[Path, str
     """
     import train
     from bodyshop.prediction.gate import gate_of
+    from bodyshop_core.backbones import Scorer
     from train.models.run_folder import load_record
 
     record = load_record(run)
@@ -83,9 +82,8 @@ def networks_of_run(run: Path, *, progress: Progress = SILENT) -> dict[Path, str
     files = {opened.network_file: f"network of run {record.run}"}
     gate = gate_of(classifier) if classifier is not None else None
     if gate is not None:
-        if gate.scorer.file is None:
-            progress.log(f"{gate.backbone}, the gate of run {record.run}, {_NEEDS_KERAS}")
-        files[gate.scorer.file] = f"gate {gate.backbone}"
+        scorer = Scorer(gate.backbone, gate.weights, carried=gate.carried, converted=True)
+        files[scorer.file] = f"gate {gate.backbone}"
     return {file: of for file, of in files.items() if file is not None}
 
 
@@ -123,24 +121,18 @@ def export_networks(
     Raises
     ------
     UsageError
-        A named backbone is unknown, or runs on Keras and is never converted.
+        A named backbone is unknown.
     NothingFoundError
         The cache is empty, and nothing is named; or what is named has no converted network.
     """
-    from bodyshop_core.backbones import Scorer, get
+    from bodyshop_core.backbones import Scorer
 
-    for name in backbones:
-        if get(name).runtime != "litert":
-            raise UsageError(
-                f"the backbone {name} {_NEEDS_KERAS}",
-                hint="install TensorFlow there, or fit the gate on efficientnet-lite0",
-            )
     files: dict[Path, str] = {}
     for run in runs:
         files |= networks_of_run(run, progress=progress)
     for name in backbones:
         progress.log(f"gate {name}")
-        file = Scorer(name, weights).file
+        file = Scorer(name, weights, converted=True).file
         if file is not None:
             files[file] = f"gate {name}"
     if not runs and not backbones:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,9 @@ class Scorer:
         Pictures that LiteRT looks at side by side; default one per CPU.
     carried : Path, optional
         As for `bodyshop_core.inference.cached_network`.
+    converted : bool
+        Run the converted network also where Keras is faster, as with VGG16. On a machine without
+        TensorFlow that is so anyway.
 
     Attributes
     ----------
@@ -85,6 +89,7 @@ class Scorer:
         *,
         threads: int | None = None,
         carried: Path | None = None,
+        converted: bool = False,
     ) -> None:
         spec = get(name)
         self.input_size = spec.input_size
@@ -93,7 +98,8 @@ class Scorer:
         build_model = partial(scorer_model, name, weights, top)
         self._run: Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
         self.file: Path | None = None
-        if spec.runtime == "litert" and weights != RANDOM:
+        lite = converted or spec.runtime == "litert" or find_spec("tensorflow") is None
+        if lite and weights != RANDOM:
             # The fingerprint stays the same when weights with the top are downloaded later.
             outputs_of = "no top" if top is None else f"top {digest(Path(top))}"
             network = cached_network(

@@ -8,11 +8,12 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop_core import atomic
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.errors import BodyshopError, MissingPartError
 from bodyshop_core.inference.network import FrozenNetwork
 from bodyshop_core.locking import locked
 
@@ -31,7 +32,7 @@ MIN_COSINE = 0.9999
 """Smallest cosine of an output vector, against Keras."""
 
 CHECKED = 8
-"""Pictures that a conversion is verified on."""
+"""Squares of real photographs that a conversion is verified on."""
 
 
 def cached_network(
@@ -88,7 +89,7 @@ def is_cached(key: str, carried: Path | None = None) -> bool:
 
 
 def convert(model: keras.Model, file: Path, *, half: bool = False) -> None:
-    """Convert a Keras model to a LiteRT file, and verify that it does the same.
+    """Convert a Keras model to a LiteRT file, and verify on photographs that it does the same.
 
     Parameters
     ----------
@@ -104,6 +105,8 @@ def convert(model: keras.Model, file: Path, *, half: bool = False) -> None:
     BodyshopError
         It has layers that can't be converted, an output differs by more than `MAX_DIFFERENCE`
         (probabilities), or its vectors have a cosine below `MIN_COSINE`.
+    MissingPartError
+        The photographs are not there.
     """
     import keras
     import tensorflow as tf
@@ -159,7 +162,7 @@ def _uncached_network(name: str, make: Callable[[Path], None], threads: int) -> 
 def _verify(model: keras.Model, network: FrozenNetwork, file: Path) -> None:
     import numpy as np
 
-    pictures = _noise_pictures(network.input_size)
+    pictures = _photographs(network.input_size)
     expected = model(pictures.astype(np.float32), training=False)
     for name, found in network.run(pictures).items():
         wanted = np.asarray(expected[name]).reshape(CHECKED, -1)
@@ -177,15 +180,31 @@ def _verify(model: keras.Model, network: FrozenNetwork, file: Path) -> None:
             )
 
 
-def _noise_pictures(side: int) -> NDArray[np.uint8]:
-    """Return noise with the 1/f spectrum of photographs (Field 1987), the same each time."""
+def _photographs(side: int) -> NDArray[np.uint8]:
+    """Return `CHECKED` squares of the two photographs that come with scikit-learn."""
     import numpy as np
+    from PIL import Image
 
-    rng = np.random.default_rng(7)
-    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    frequency[0, 0] = 1
-    noise = rng.standard_normal((CHECKED, 3, side, side))
-    shaped = np.fft.irfft2(np.fft.rfft2(noise) / frequency, s=(side, side))
-    low = shaped.min(axis=(2, 3), keepdims=True)
-    high = shaped.max(axis=(2, 3), keepdims=True)
-    return ((shaped - low) / (high - low) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    found = find_spec("sklearn")
+    places = (found.submodule_search_locations or [""]) if found is not None else [""]
+    squares = []
+    for name in ("china.jpg", "flower.jpg"):
+        file = Path(places[0]) / "datasets" / "images" / name
+        if not file.is_file():
+            raise MissingPartError(
+                f"the photograph {file}, on which a converted network is verified, is missing",
+                hint="pip install --force-reinstall scikit-learn",
+            )
+        with Image.open(file) as photograph:
+            rgb = photograph.convert("RGB")
+        width, height = rgb.size
+        size = min(width, height)
+        for left, top, taken in (
+            (0, 0, size),
+            (width - size, 0, size),
+            (0, height - size // 2, size // 2),
+            (width // 2, height // 4, size // 2),
+        ):
+            box = (left, top, left + taken, top + taken)
+            squares.append(np.asarray(rgb.resize((side, side), Image.Resampling.BICUBIC, box=box)))
+    return np.stack(squares)

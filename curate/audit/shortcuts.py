@@ -157,10 +157,11 @@ def audit_rows(
     blocks = columns(rows)
     folds = _folds(y, group, policy.folds, seed)
     chance = 1 / len(names)
+    resamples = _resamples(int(group.max()) + 1, seed)
 
     def score(feature: str, block: NDArray[np.float64]) -> NuisanceScore:
         scores = _out_of_fold(block, y, folds, len(names), seed, single=feature != TOGETHER)
-        return _summarised(feature, scores, y, group, chance, policy.margin, seed)
+        return _summarised(feature, scores, y, group, chance, policy.margin, resamples)
 
     features = sorted(
         (score(feature, block) for feature, block in blocks.items()),
@@ -277,6 +278,16 @@ def _out_of_fold(
     return scores
 
 
+def _resamples(groups: int, seed: int) -> NDArray[np.float64]:
+    """Return how often each group is drawn in each resample, shape (RESAMPLES, groups)."""
+    import numpy as np
+
+    draws = np.random.default_rng(seed).multinomial(
+        groups, np.full(groups, 1 / groups), size=RESAMPLES
+    )
+    return draws.astype(np.float64)
+
+
 def _summarised(
     feature: str,
     scores: NDArray[np.float64],
@@ -284,7 +295,7 @@ def _summarised(
     group: NDArray[np.int64],
     chance: float,
     margin: float,
-    seed: int,
+    resamples: NDArray[np.float64],
 ) -> NuisanceScore:
     import numpy as np
 
@@ -296,11 +307,8 @@ def _summarised(
     hits = np.zeros((groups, classes))
     np.add.at(total, (group, y), 1)
     np.add.at(hits, (group, y), right)
-    draws = np.random.default_rng(seed).multinomial(
-        groups, np.full(groups, 1 / groups), size=RESAMPLES
-    )
-    counts = draws @ total
-    found = draws @ hits
+    counts = resamples @ total
+    found = resamples @ hits
     with np.errstate(invalid="ignore"):
         recall = np.where(counts > 0, found / np.maximum(counts, 1), np.nan)
     balanced = np.nanmean(recall, axis=1)

@@ -18,11 +18,19 @@ import curate
 from bodyshop.cli import main
 from bodyshop.networks import bring_along, export_networks, import_networks
 from bodyshop_core import atomic
-from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.backbones import Scorer
+from bodyshop_core.errors import BodyshopError, NothingFoundError
 from bodyshop_core.inference.convert import cache_file
 from bodyshop_core.workspace import Workspace
 
 MAIN = "from bodyshop.cli import main; main()"
+
+FEATURES = """
+import json, sys
+import numpy as np
+from bodyshop_core.backbones import Scorer
+print(json.dumps(Scorer("vgg16", sys.argv[1]).score(np.load(sys.argv[2])).features[0].tolist()))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +100,24 @@ def test_a_damaged_or_foreign_list_of_networks_is_refused(exported, tmp_path, mo
     assert np.sum([path.is_file() for path in (tmp_path / "cache").rglob("*")]) == 0
 
 
-def test_a_backbone_that_keras_runs_is_refused_by_name(tmp_path) -> None:
-    with pytest.raises(UsageError, match="the backbone vgg16 runs on Keras"):
-        export_networks(tmp_path / "out", backbones=["vgg16"])
-    assert not (tmp_path / "out").exists()
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_network_that_keras_runs_goes_to_a_machine_without_tensorflow(
+    tmp_path, monkeypatch, real_weights
+) -> None:
+    weights = tmp_path / "vgg16.h5"
+    shutil.copyfile(real_weights / "vgg16_notop.weights.h5", weights)
+    square = tmp_path / "square.npy"
+    np.save(square, draw("damaged", 11, 224)[None])
+    monkeypatch.setenv("BODYSHOP_CACHE", str(tmp_path / "here"))
+    export_networks(tmp_path / "out", backbones=["vgg16"], weights=weights)
+    run_without_tensorflow(MAIN, "cache", "import", str(tmp_path / "out"), folder=tmp_path)
+    told = run_without_tensorflow(FEATURES, str(weights), str(square), folder=tmp_path)
+    there = np.array(json.loads(told))
+    scorer = Scorer("vgg16", weights)
+    here = scorer.score(np.load(square)).features[0]
+    assert scorer.file is None  # on Keras, which is faster where it is
+    assert here @ there / np.linalg.norm(here) / np.linalg.norm(there) >= 0.9999
 
 
 def test_a_conversion_in_progress_is_not_exported(tmp_path, monkeypatch) -> None:

@@ -13,7 +13,7 @@ from bodyshop_core.backbones.lite import lite0_weights
 from bodyshop_core.backbones.scorer import scorer_model
 from bodyshop_core.backbones.torch_file import read_state_dict
 from bodyshop_core.errors import BodyshopError, UsageError
-from bodyshop_core.inference.convert import _noise_pictures
+from bodyshop_core.inference.convert import _photographs
 from bodyshop_core.inference.network import FrozenNetwork
 
 WITHOUT_TENSORFLOW = """
@@ -79,7 +79,7 @@ def test_the_network_in_8_bits_opens_without_tensorflow_and_sees_nearly_the_same
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("BODYSHOP_CACHE", str(tmp_path))
-    np.save(tmp_path / "pictures.npy", _noise_pictures(224))
+    np.save(tmp_path / "pictures.npy", _photographs(224))
     answer = subprocess.run(
         [sys.executable, "-c", IN_8_BITS, str(tmp_path / "pictures.npy")],
         capture_output=True, text=True, check=True,

@@ -22,7 +22,7 @@ def test_two_thousand_pictures_are_paged_and_open_at_once() -> None:
         [sys.executable, str(BENCHMARK), "--pictures", "2000"],
         capture_output=True,
         text=True,
-        timeout=1300,  # a few minutes on a quiet machine
+        timeout=1300,
         check=True,
     )
     told = json.loads(done.stdout)
