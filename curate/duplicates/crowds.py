@@ -171,8 +171,7 @@ def _saved(made: Mapping[str, str], descents: Compare) -> dict[str, str]:
     return {
         name: source
         for name, source in made.items()
-        if scores.get(_pair(name, source), 0.0) * (1 if name < source else -1)
-        >= descent.MIN_DESCENT
+        if scores.get(_pair(name, source), 0.0) * (1 if name < source else -1) >= descent.CERTAIN
     }
 
 

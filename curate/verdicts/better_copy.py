@@ -116,10 +116,14 @@ def _true_areas(members: Iterable[Facts], clusters: Mapping[str, str]) -> dict[s
     What was made from another of the same size shows no more than those that were not.
     """
     areas = {facts.sha256: _area(facts) for facts in members}
-    sources: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    # Of each cluster and width the areas, as they are and as they count.
+    sources: dict[str, dict[float, list[tuple[float, float]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for facts in members:
         if facts.resampled is None and facts.measured is not None:
-            sources[clusters[facts.sha256]][facts.measure("width")].append(areas[facts.sha256])
+            area = areas[facts.sha256]
+            sources[clusters[facts.sha256]][facts.measure("width")].append((area, area))
     for widths in sources.values():
         for each in widths.values():
             each.sort()
@@ -129,15 +133,15 @@ def _true_areas(members: Iterable[Facts], clusters: Mapping[str, str]) -> dict[s
         width, area = facts.measure("width"), areas[facts.sha256]
         smaller = []  # of each width the largest that is: a crowd has many members of one width
         for own, known in sources[clusters[facts.sha256]].items():
-            below = bisect_left(known, True, key=lambda each: each * ENLARGED >= area)
+            below = bisect_left(known, True, key=lambda each: each[0] * ENLARGED >= area)
             if below and own != width:
-                smaller.append((known[below - 1], own))
-        for largest, own in sorted(smaller, reverse=True):
+                smaller.append((*known[below - 1], own))
+        for _, counted, own in sorted(smaller, reverse=True):
             if explains(facts.resampled, own / width):
-                areas[facts.sha256] = 0.99 * largest
+                areas[facts.sha256] = 0.99 * counted
                 break
         # A copy may have been enlarged of one that looks enlarged itself.
-        insort(sources[clusters[facts.sha256]][width], areas[facts.sha256])
+        insort(sources[clusters[facts.sha256]][width], (area, areas[facts.sha256]))
     shown: dict[tuple[str, float, float], float] = {}
     for facts in members:
         if not facts.derived:

@@ -241,7 +241,7 @@ def test_an_enlarged_copy_of_what_looks_enlarged_itself_loses_in_any_order():
     """The original is soft: it has the traces of an enlargement to twice its size."""
     soft = {"width": 472, "height": 144, "sharpness": 0.7, "colourfulness": 30.0}
     members = [
-        Facts("a", measured=soft | {"width": 944, "height": 288}, resampled=0.5, size_bytes=9),
+        Facts("a", measured=soft | {"width": 944, "height": 288}, resampled=0.25, size_bytes=9),
         Facts("b", measured=soft, resampled=0.5, copy_quality=80, size_bytes=5),
         Facts("c", measured=soft | {"width": 236, "height": 72}, derived=True, made_from="b"),
     ]
