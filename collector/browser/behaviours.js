@@ -48,7 +48,7 @@
 
   // "Next photo »" is read without its arrow.
   const bare = (text) => (/[\p{L}\p{N}]/u.test(text) ? text.replace(/^[^\p{L}\p{N}+]+|[^\p{L}\p{N})]+$/gu, "") : text);
-  const speaks = (text) => { const said = bare(text); return MORE.test(said) || NEXT_LABEL.test(said) || GALLERY.test(said) || MORE_THAN_SHOWN.test(said); };
+  const speaks = (text) => { const said = bare(text); return MORE.test(said) || NEXT_LABEL.test(said) || MORE_THAN_SHOWN.test(said) ? "for itself" : GALLERY.test(said); }; // "9 photos" may be no control
   const controls = function* () {
     for (const element of T.elements(document)) if ((element.matches(CONTROLS) || (T.listening.has(element) && (element.title || element.ariaLabel)) || T.plain(element, speaks)) && visible(element)) yield element;
   };
@@ -359,6 +359,7 @@
 
   const OPINIONS = ["review", "rating", "comment"].flatMap((each) => [`[class*='${each}' i]`, `[id*='${each}' i]`]).join(",");
   const SLIDES = "[aria-roledescription=slide],.swiper-slide:not(.swiper-slide-duplicate),swiper-slide,.splide__slide:not(.splide__slide--clone),.slick-slide:not(.slick-cloned),.carousel-item,.owl-item:not(.cloned),.glide__slide:not(.glide__slide--clone),.flickity-slider > *,.keen-slider__slide,.embla__slide";
+  T.heard.everywhere = false; // so far only we have listened
   T.ofBehaviours = { visible, disabled, leaves, known, grown, worn, unopened, OPINIONS, SLIDES }; // for announced.js and stubborn.js
   const PAGER = /[Pp]aginat|(?<![a-z])pager(?![a-z])|Pager(?![a-z])/;
   const pagerOf = (link) => {

@@ -32,7 +32,7 @@
   };
   const hand = (element) => getComputedStyle(element).cursor === "pointer";
   const spells = (text) => /[\p{L}\p{N}]/u.test(text);
-  // An element of no kind that is pressed, if its words say for what; `worded` tests them.
+  // An element of no kind that is pressed, if its words say for what; `worded` tests them, and says whether they do so by themselves.
   T.plain = (element, worded) => {
     const is = plain(element, worded);
     if (is) T.unsure.add(element);
@@ -47,9 +47,10 @@
     const words = T.text(text);
     if (words.length > LONGEST) return false;
     if (own) return worded(words) || worded(T.text(element.ariaLabel || element.title)) || !spells(words);
-    if (!worded(words)) return false;
+    const said = worded(words);
+    if (!said) return false;
     for (let at = up(element), depth = 0; at && depth < 3; at = up(at), depth += 1) if (T.answering(at) && T.text(at.textContent) === words) return false; // that one is pressed
-    return hand(element) || (spells(words) && (words.startsWith("+") ? T.delegated(element, 3) : T.delegated(element)));
+    return hand(element) || (said === "for itself" && spells(words) && (words.startsWith("+") ? T.delegated(element, 3) : T.delegated(element)));
   };
   // The names by which a page finds a control again.
   const NAMING = ["class", "id", "data-action", "data-dir", "data-direction", "data-slide", "data-bs-slide", "data-nav"];

@@ -81,10 +81,14 @@
   T.exploringBegins = () => { openAtFirst ||= dialogs(); };
   T.openedLater = (dialog) => !!openAtFirst && !openAtFirst.includes(dialog);
   const opened = () => dialogs().filter((each) => T.openedLater(each) && each.querySelector("img, picture, canvas") && !T.apart(each));
-  T.openedSince = () => opened().length > 0;
+  const staying = new WeakSet(); // pop-ups that no Escape closes: they are not waited for again
+  T.openedSince = () => opened().some((each) => !staying.has(each));
   T.inOpened = () => { const list = opened(); return (element) => { for (let at = element; at; at = up(at)) if (list.includes(at)) return true; return false; }; };
   // An Escape that we make is none to the browser, which closes a modal dialog by itself.
-  T.closeNative = () => { for (const each of opened()) if (each.tagName === "DIALOG" && each.open) each.close(); };
+  T.closeNative = () => {
+    for (const each of opened()) if (each.tagName === "DIALOG" && each.open) each.close();
+    for (const each of opened()) staying.add(each);
+  };
   // In a form, also from inside a shadow root.
   T.inForm = (element) => { for (let at = element; at; at = up(at)) if (at.tagName === "FORM" || at.form) return true; return false; };
   // What an attribute of the page says that it leads to: another page.

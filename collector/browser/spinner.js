@@ -151,6 +151,14 @@
   };
 
   // (b) and (c): the largest picture or canvas on the page is the viewer
+  // What a sheet is moved behind: the nearest box around it that cuts it off.
+  const cutsOff = (img) => { for (let at = img.parentElement; at; at = at.parentElement) if (/hidden|clip/.test(getComputedStyle(at).overflow)) return at; return null; };
+  const windowOf = (img) => {
+    const at = cutsOff(img);
+    if (!at) return null;
+    const own = img.getBoundingClientRect(), box = at.getBoundingClientRect();
+    return own.width < box.width * 1.9 && own.height < box.height * 1.9 ? null : at;
+  };
   const area = (box) => Math.max(0, box.width) * Math.max(0, box.height);
   T.spinStage = (wanted) => {
     let best = null, size = 0;
@@ -163,9 +171,10 @@
       if (area(box) > size) { best = element; size = area(box); }
     }
     if (!best || size < 150 * 100) return null;
-    best.scrollIntoView({ block: "center" });
+    const opening = best.tagName === "IMG" ? windowOf(best) : null; // of a sheet: scrolling to the sheet would move it there
+    (opening || best).scrollIntoView({ block: "center" });
     T.stage = best;
-    const box = best.getBoundingClientRect();
+    const box = (opening || best).getBoundingClientRect();
     return {
       selector: T.path(best), kind: best.tagName === "CANVAS" ? "canvas" : "drag",
       x: Math.max(0, box.left), y: Math.max(0, box.top), width: Math.min(box.width, innerWidth - Math.max(0, box.left)), height: Math.min(box.height, innerHeight - Math.max(0, box.top)),
@@ -199,7 +208,7 @@
     let at = T.stage;
     for (let depth = 0; depth < 3 && at && !control; depth += 1) {
       at = at.parentElement || at.getRootNode().host || null;
-      const near = at ? [...at.querySelectorAll(CONTROLS)].filter(usable) : [];
+      const near = at ? [...at.querySelectorAll("*")].filter((each) => (each.matches(CONTROLS) || T.plain(each, (text) => SAYS.test(text))) && usable(each)) : [];
       control = near.find((each) => each.type === "range") || near[0] || null;
     }
     if (!control || control.type !== "range") return control ? most : 0;
@@ -227,9 +236,8 @@
     if (!stage.isConnected) return null;
     const style = getComputedStyle(stage), box = stage.getBoundingClientRect();
     if (stage.tagName === "IMG") {
-      let frame = null;
-      for (let at = stage.parentElement; at && !frame; at = at.parentElement) if (/hidden|clip/.test(getComputedStyle(at).overflow)) frame = at.getBoundingClientRect();
-      if (!frame || (box.width < frame.width * 1.9 && box.height < frame.height * 1.9)) return null;
+      const opening = windowOf(stage), frame = opening && opening.getBoundingClientRect();
+      if (!frame) return null;
       const left = Math.max(0, frame.left - box.left), top = Math.max(0, frame.top - box.top);
       return [left / box.width, top / box.height, Math.min(1, frame.width / box.width), Math.min(1, frame.height / box.height)];
     }

@@ -15,6 +15,9 @@ from collector.spin.pointer import Pointer
 STEPS_PER_DRAG = 48
 MAX_DRAGS = 4
 SETTLE_MS = 400
+FINER = 4
+"""By how much the steps of a second turn are smaller."""
+
 MOST_IDLE = 4
 """Steps of a slider that show nothing new, one after another, before it is given up."""
 
@@ -108,24 +111,16 @@ def sense_of(dragged: list[str], urls: list[str]) -> str | None:
 
 
 def _turn_sheet(browser: Browser, pointer: Pointer, sheet: str | None, until: float) -> FrameUrls:
-    """Note which parts of a sheet the viewer shows while it turns."""
-    cells: list[tuple[float, ...]] = [tuple(browser.run("return T.spinCell()"))]
-    whole = False
-    for step in range(2 * MAX_FRAMES):
-        if time.monotonic() > until or whole:
-            break
-        if step % STEPS_PER_DRAG == 0:
-            pointer.release() if step else None
-            pointer.press()
-        pointer.move(1 / (STEPS_PER_DRAG + 1))
-        cell = browser.await_("T.frame().then(() => T.spinCell())")
-        place = _place_of(tuple(cell), cells) if cell else len(cells) - 1
-        if place is None:
-            cells.append(tuple(cell))
-        elif place == 0 and len(cells) >= MIN_FRAMES:
-            whole = True
-    pointer.release()
-    found = on_grid([(each[0], each[1], each[2], each[3]) for each in cells])
+    """Note which parts of a sheet the viewer shows while it turns.
+
+    A step may have passed over a part: if something of the sheet is left, it is turned once more,
+    in smaller ones.
+    """
+    found, whole = _parts_shown(browser, pointer, STEPS_PER_DRAG, until)
+    if len(found) >= MIN_FRAMES and not fill_the_sheet(found):
+        finer, all_of_them = _parts_shown(browser, pointer, FINER * STEPS_PER_DRAG, until)
+        if len(finer) > len(found):
+            found, whole = finer, all_of_them
     if sheet is None or len(found) < MIN_FRAMES:
         return FrameUrls([], False)
     # Seen again from the start, or nothing of the sheet is left that could be shown.
@@ -134,6 +129,31 @@ def _turn_sheet(browser: Browser, pointer: Pointer, sheet: str | None, until: fl
     first, second = (ordered.index(each) for each in found[:2])
     forward = (second - first) % len(ordered) < len(ordered) / 2
     return FrameUrls([sheet], whole, "ccw" if forward else "cw", ordered)
+
+
+def _parts_shown(
+    browser: Browser, pointer: Pointer, per_drag: int, until: float
+) -> tuple[list[_Cell], bool]:
+    """Return the parts in the order of dragging, and whether the first came again."""
+    cells: list[tuple[float, ...]] = []
+    if start := browser.run("return T.spinCell()"):
+        cells.append(tuple(start))
+    whole = False
+    for step in range(2 * MAX_FRAMES * per_drag // STEPS_PER_DRAG):
+        if time.monotonic() > until or whole:
+            break
+        if step % per_drag == 0:
+            pointer.release() if step else None
+            pointer.press()
+        pointer.move(1 / (per_drag + 1))
+        cell = browser.await_("T.frame().then(() => T.spinCell())")
+        place = _place_of(tuple(cell), cells) if cell else len(cells) - 1
+        if place is None:
+            cells.append(tuple(cell))
+        elif place == 0 and len(cells) >= MIN_FRAMES:
+            whole = True
+    pointer.release()
+    return on_grid([(each[0], each[1], each[2], each[3]) for each in cells]), whole
 
 
 def on_grid(cells: list[_Cell]) -> list[_Cell]:
