@@ -49,8 +49,13 @@ def raw_preview(source: Path | str | bytes, name: str) -> Image.Image:
         rawpy: Any = import_module("rawpy")
     except ImportError as error:
         raise _missing("camera RAW", name, "rawpy", "raw") from error
-    with rawpy.imread(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as raw:
-        thumbnail, flip = raw.extract_thumb(), raw.sizes.flip
+    try:
+        with rawpy.imread(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as raw:
+            thumbnail, flip = raw.extract_thumb(), raw.sizes.flip
+    except rawpy.LibRawError as error:  # its texts are bytes
+        text = error.args[0] if error.args else b"no preview"
+        text = text.decode(errors="replace") if isinstance(text, bytes) else text
+        raise UnreadableImageError(f"{name} is no camera RAW file we can decode: {text}") from error
     if thumbnail.format == rawpy.ThumbFormat.JPEG:
         image: Image.Image = Image.open(io.BytesIO(thumbnail.data), formats=["JPEG"])
     else:

@@ -16,7 +16,14 @@ from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
 from curate.duplicates.search import GROUP_CAP, HIT_CAP, MAX_RADIUS, near_pairs
 from curate.duplicates.shown_inside import shown_inside
-from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness, turned
+from curate.duplicates.signatures import (
+    HashLimits,
+    Likeness,
+    Signatures,
+    likeness,
+    turned_by_a_quarter,
+    turned_by_half,
+)
 from curate.measure.hashes import distances
 
 if TYPE_CHECKING:
@@ -325,8 +332,8 @@ def _turned(
     """Propose pairs where one hash is near the turned other; pixels decide about each."""
     usable = np.flatnonzero(~signatures.plain)
     radius = _wider(radius, len(usable))
-    for quarters in (1, 2):  # a turn by three quarters is one of the other picture
-        other = turned(signatures.phash[usable], quarters)
+    quarter = turned_by_a_quarter(signatures.mirror[usable])  # three are one of the other picture
+    for other in (quarter, turned_by_half(signatures.phash[usable])):
         _crossed(found, signatures.phash[usable], other, usable, radius, apart)
 
 

@@ -165,28 +165,36 @@ def _inner(texts: Iterable[str | None]) -> list[tuple[int, str]]:
     return [(place, one) for place, text in enumerate(texts) for one in (text or "").split()]
 
 
-def turned(hashes: NDArray[np.uint64], quarters: int) -> NDArray[np.uint64]:
-    """Return about the hashes that the pictures have when they are turned.
+def turned_by_a_quarter(mirrors: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the hashes that pictures have when they are turned by 90 degrees counter-clockwise.
 
-    A DCT of a turned picture has the same coefficients, transposed for odd quarters and with
-    another sign where a mirrored axis has an odd frequency; a bit says whether a coefficient is
-    above the median, which lies near 0. Of 20 real photos turned and saved again the hash differs
-    from this by 3.5 bits on average and by 10 at most.
+    That is the picture's mirror image, transposed; a DCT of it is transposed, too.
+
+    Parameters
+    ----------
+    mirrors : ndarray of uint64, shape (n,)
+        64-bit perceptual hashes of their mirror images.
+    """
+    bits = np.unpackbits(mirrors.astype(">u8").view(np.uint8)).reshape(-1, 8, 8)
+    turned = np.packbits(np.ascontiguousarray(bits.transpose(0, 2, 1)).reshape(-1))
+    return turned.view(">u8").astype(np.uint64)
+
+
+def turned_by_half(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return about the hashes that pictures have when they are turned by 180 degrees.
+
+    Coefficients whose frequencies have an odd sum get another sign; a bit says whether one is above
+    the median, which lies near 0. Of 100 real photos turned and saved again 97 have a hash of at
+    most 8 other bits.
 
     Parameters
     ----------
     hashes : ndarray of uint64, shape (n,)
         64-bit perceptual hashes.
-    quarters : int
-        1 to 3, counter-clockwise.
     """
-    bits = np.unpackbits(hashes.astype(">u8").view(np.uint8)).reshape(-1, 8, 8)
-    if quarters % 2:
-        bits = bits.transpose(0, 2, 1)
     down, across = np.mgrid[:8, :8]
-    odd = {1: down, 2: down + across, 3: across}[quarters] % 2
-    flipped = np.packbits(np.ascontiguousarray(bits ^ odd.astype(np.uint8)[None]).reshape(-1))
-    return flipped.view(">u8").astype(np.uint64)
+    odd = np.packbits(((down + across) % 2).astype(np.uint8)).view(">u8").astype(np.uint64)
+    return np.asarray(hashes ^ odd[0], dtype=np.uint64)
 
 
 def likeness(

@@ -15,6 +15,7 @@ from PIL import Image
 from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb
+from curate.duplicates.signatures import turned_by_a_quarter, turned_by_half
 from curate.measure.hashes import as_integers, as_words, distances, picture_hashes
 from curate.measure.picture import measure_picture, measure_pictures
 
@@ -247,3 +248,18 @@ def test_drift_of_the_scaled_decode_on_real_photos(real_data):
         hashes = as_integers([measure_picture(file)["phash"], str(imagehash.phash(full))])
         drifts.append(int(distances(hashes[:1], hashes[1:])[0]))
     assert np.mean(drifts) < 0.3 and max(drifts) <= 4
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_the_hash_of_a_turned_picture_follows_from_those_of_the_picture(name):
+    """By a quarter from its mirror image's but for what saving changes, by half about."""
+    picture = photos.scaled(photos.photo(name), 0.5)
+    of = measure_picture(photos.jpeg(picture, 95))
+    turns = {}
+    for way in (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180):
+        measured = measure_picture(photos.jpeg(picture.transpose(way), 95))
+        turns[way] = as_integers([measured["phash"]])
+    quarter = turned_by_a_quarter(as_integers([of["phash_mirror"]]))
+    half = turned_by_half(as_integers([of["phash"]]))
+    assert distances(quarter, turns[Image.Transpose.ROTATE_90]) <= 2
+    assert distances(half, turns[Image.Transpose.ROTATE_180]) <= 8
