@@ -222,6 +222,12 @@
 
   // ---- pictures of a list that removes elements after they were scrolled past
   const gone = new Map();
+  // An element that has just been given another picture has shown the last one, which is a find of its own.
+  const lastOf = (img) => {
+    const item = itemOf(img), given = absolute(img.getAttribute("src") || ""), last = item.seen.at(-1);
+    if (!last || !given || given === last.url || img.srcset || !(last.size[0] >= 200 && last.size[1] >= 150)) return item;
+    return { ...item, rest: item.rest.filter((each) => each.name !== "current_src" || each.url === given), shown: last.size };
+  };
   new MutationObserver((records) => {
     touch(records);
     for (const { removedNodes, target } of records)
@@ -231,7 +237,7 @@
           const url = absolute(img.currentSrc || img.src || "");
           if (!url || gone.size >= 5000) continue;
           remember(img);
-          gone.set(url, { ...itemOf(img), selector: text(`${path(target)} img`) });
+          gone.set(url, { ...lastOf(img), selector: text(`${path(target)} img`) });
         }
       }
   }).observe(document, { childList: true, subtree: true });

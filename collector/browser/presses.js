@@ -77,8 +77,9 @@
     return target;
   };
   const pressable = (img) => {
+    const box = img.getBoundingClientRect(), leads = box.width >= 120 && box.height >= 80; // one that listens itself may open a gallery
     for (let at = img, depth = 0; at && depth < 3 && T.text(at.textContent).length <= 20 && at.querySelectorAll("img").length <= 1; at = at.parentElement, depth += 1)
-      if (T.answering(at)) return T.inForm(at) || T.doesElse(at) || T.apart(at) ? null : at;
+      if (T.answering(at)) return leads || T.inForm(at) || T.doesElse(at) || T.apart(at) ? null : at;
     if (img.closest("a[href]") || !T.delegated(img, 3) || T.inForm(img) || T.doesElse(img) || T.apart(img)) return null;
     return T.text((img.parentElement || img).textContent).length <= 20 ? img : null;
   };
