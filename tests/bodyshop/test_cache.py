@@ -108,7 +108,7 @@ def test_a_network_that_keras_runs_goes_to_a_machine_without_tensorflow(
     weights = tmp_path / "vgg16.h5"
     shutil.copyfile(real_weights / "vgg16_notop.weights.h5", weights)
     square = tmp_path / "square.npy"
-    np.save(square, draw("damaged", 11, 224)[None])
+    np.save(square, draw("damaged", 11, 224)[None, :224, :224])
     monkeypatch.setenv("BODYSHOP_CACHE", str(tmp_path / "here"))
     export_networks(tmp_path / "out", backbones=["vgg16"], weights=weights)
     run_without_tensorflow(MAIN, "cache", "import", str(tmp_path / "out"), folder=tmp_path)
