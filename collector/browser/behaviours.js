@@ -176,7 +176,7 @@
     for (const each of controls()) {
       if (worn.has(each) || disabled(each) || (leaves(each) && !samePath(each)) || each.closest("[class*='calendar' i],[class*='datepicker' i]")) continue;
       const box = each.getBoundingClientRect();
-      if (box.width > 260 || box.width * box.height > 0.2 * innerWidth * innerHeight) continue;
+      if ((box.width > 260 && !(box.height <= 80 && T.answering(each) && NEXT_LABEL.test(bare(words(each))))) || box.width * box.height > 0.2 * innerWidth * innerHeight) continue;
       if (saysNext(each)) return each;
     }
     return null;

@@ -14,7 +14,7 @@
       const input = element.control;
       return input && input.type === "radio" && !input.disabled ? "choice" : "";
     }
-    const pressable = element.matches("button, a, [role=button], [role=radio], [role=option], [onclick], [data-slide-to], [data-bs-slide-to]") || T.answering(element) || getComputedStyle(element).cursor === "pointer";
+    const pressable = element.matches("button, a, [role=button], [role=radio], [role=option], [onclick], [data-slide-to], [data-bs-slide-to]") || T.answering(element) || (element.parentElement && T.answering(element.parentElement) === "click") || getComputedStyle(element).cursor === "pointer";
     if (!pressable || element.matches("input, select, option, img, [role=switch], [role=checkbox], [role=menuitem]") || T.inForm(element)) return "";
     if (element.matches("[aria-expanded=false][aria-controls]:not([aria-haspopup])")) return "section";
     if (NUMBER.test(T.text(element.textContent))) return tools.leaves(element) && !tools.samePath(element) ? "" : "number";
@@ -29,7 +29,7 @@
   function groups(tools) {
     const found = new Map();
     for (const element of T.elements(document)) {
-      if (!element.matches("label, button, a, li, span, div, i, [role]") || !tools.visible(element) || tools.disabled(element)) continue;
+      if (!element.matches("label, button, a, li, span, div, i, h2, h3, h4, dt, [role]") || !tools.visible(element) || tools.disabled(element)) continue;
       if (tools.worn.has(element) || element.closest("header, footer, table, [role=menu], [role=menubar], [role=search], [role=grid]")) continue;
       const kind = kindOf(element, tools);
       if (!kind || (kind !== "number" && !(kind === "word" && element.matches("button, a[href^='#']")) && element.closest("nav, [role=navigation]"))) continue;
@@ -46,7 +46,7 @@
         const kind = key.split(" ")[0], outer = at.tagName ? at : at.host;
         if (kind !== "section" && all.length < (kind === "number" || kind === "word" ? 2 : 3) && !all.some((each) => tools.begun.has(around(each)))) continue;
         const sign = T.sign(kind, all, outer);
-        if (!sign || (kind !== "section" && !all.slice(0, 20).some((each) => T.beside(each, pictures, innerHeight)))) continue;
+        if (!sign || (kind !== "section" && !(kind === "word" && !pictures.length) && !all.slice(0, 20).some((each) => T.beside(each, pictures, innerHeight)))) continue;
         const list = all.filter((each) => !left(each));
         if (list.length) ranked.push({ kind, list, rank: sign + (kind === "section" ? -1 : 0) + (main && T.beside(list[0], [main], 200) ? 1 : 0) });
       }

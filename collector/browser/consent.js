@@ -52,11 +52,16 @@
     return window !== window.top && topics.test(`${T.ofDocument("title")} ${T.ofDocument("body").innerText}`) ? document.documentElement : null;
   }
 
+  // Buttons, then words of any kind of element that a script listens on.
+  function* buttonsOf(root) {
+    yield* root.querySelectorAll(BUTTONS);
+    for (const each of root.querySelectorAll("div, span, p, li, b, em")) if (!each.childElementCount && each.textContent.length < 80 && !each.closest(BUTTONS) && T.answering(each)) yield each;
+  }
   const useless = new WeakSet(); // buttons that had no effect
   function labelled(patterns, topics, except, but) {
     const wanted = whole(patterns);
     for (const root of scopes(document))
-      for (const button of root.querySelectorAll(BUTTONS)) {
+      for (const button of buttonsOf(root)) {
         if ((except && except.has(button)) || useless.has(button) || !visible(button)) continue;
         const words = label(button);
         if (words && words.length < 80 && wanted.test(words) && !(but && but.test(words)) && banner(button, topics)) return { button, words };
