@@ -22,7 +22,7 @@
   // "E 220", "RS 6" and "DB 11" are models, unless the short word is one of a language.
   const SHORT_WORD = `of|in|on|at|by|to|my|we|or|an|im|zu|ab|de|du|le|la|et|en|au|ou|un|el|al|se|su|tu|da|do|em|na|no|os|as|um|di|il|lo|ed|op|er|te|om|ze|od|ve|av|af|og|hd|y|(?<!(?:${MAKE})\\s+)(?:e(?=\\s+\\d{1,2}\\s*(?:foto|fotos|imagens|immagini)(?!\\p{L}))|i(?=\\s+\\d{1,2}\\s*zdj)|a(?=\\s+\\d{1,2}\\s*(?:fotografi|obráz)))|(?<=\\by\\s+)a|z(?=\\s+\\d+\\s*(?:zdj|fotog))`;
   const SHORT = `(?<!['’])(?!(?:${SHORT_WORD})(?!\\p{L}))[a-z]{1,2}`;
-  const LEADING = `(?:^|[^\\p{L}\\p{N}\\s.,'&/:-]\\s*|(?<!\\d\\s?):\\s*|[-–,]\\s+|(?<=(?<![\\d.,])(?:19|20)\\d\\d)\\s+|(?<=\\p{L}\\p{N}*)(?<!(?<![\\p{L}\\p{N}])(?:${MAKE}|${SERIES}|${LIMIT}|${DATE}|${SHORT}))\\s+)`;
+  const LEADING = `(?:^|[^\\p{L}\\p{N}\\s.,'&/:-]\\s*|(?<!\\d\\s?):\\s*|(?<=\\d):\\s+|[-–,]\\s+|(?<=(?<![\\d.,])(?:19|20)\\d\\d)\\s+|(?<=\\p{L}\\p{N}*)(?<!(?<![\\p{L}\\p{N}])(?:${MAKE}|${SERIES}|${LIMIT}|${DATE}|${SHORT}))\\s+)`;
   const NUMBER = new RegExp(`${LEADING}(?!360(?!\\d))(\\d{1,4})\\s*\\+?\\s*${KIND}${NOUN}(?:$|[^\\p{L}])(?!\\s*(?:max(?:imum|imal)?|per|pro|allowed)(?!\\p{L}))`, "iu");
   const ALONE = new RegExp(`^${PLURAL}\\s+(?!360$)(\\d{1,3})$`, "iu"); // on a tab; "Photos 360" is a view all around
   // "View all (24)" counts pictures where it is over one, or in what is named like a gallery.
