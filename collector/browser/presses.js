@@ -12,7 +12,7 @@
   const ARROW = /arrow|chevron|caret|angle|(?<![a-z])(?:fwd|forward)(?![a-z])/i, NOT_ON = /left|prev|back(?!ground)|(?<![a-z])(?:up|down|top)(?![a-z])|drop-?down|select|sort|expand|collapse/i;
 
   T.unsure = new WeakSet(); // what this file takes for controls
-  T.awayFrom = new WeakSet(); // those that would have made the page another one
+  T.awayFrom = new WeakMap(); // those that would have made the page another one -> which
   const has = (element, names) => names.some((name) => typeof element[name] === "function");
   const heardBy = (element) => { // in a frame its own document has heard
     try { return (element.ownerDocument.defaultView.__bodyshop || T).heard; } catch { return T.heard; }

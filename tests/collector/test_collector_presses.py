@@ -141,3 +141,17 @@ def test_many_buttons_without_words_do_not_take_the_time_of_a_page(server, brand
     pages = {"many": page(html, "b.onclick = next;")}
     summary, found = collected(server, brands_for, workspace, pages, seconds=30)
     assert (found, summary.partial) == ({"many": COUNT}, ())
+
+
+def test_labels_of_several_other_cars_do_not_make_a_page_partial(server, brands_for, workspace):
+    cards = CARDS
+    for number in (7, 8, 9):
+        cards = cards.replace("View more", f"+{number}", 1)
+    leads = "document.querySelectorAll('.card').forEach((each) => { each.onclick = () => { history.pushState({}, '', `/car${each.dataset.k}`); other(each.dataset.k); }; });"
+    album = "<div id=b style='cursor:pointer'>Alle Fotos</div>"
+    routed = "b.onclick = () => { history.pushState({}, '', '/all'); };"
+    pages = {"cards": page(ALL + cards, leads, OTHER), "album": page(ALL + album, routed)}
+    summary, found = collected(server, brands_for, workspace, pages)
+    assert found == dict.fromkeys(pages, COUNT)
+    assert len(summary.partial) == 1
+    assert '/album: "Alle Fotos" would have led to another page' in summary.partial[0]
