@@ -116,11 +116,11 @@
       const more = await act();
       if (!moved) return more;
       T.awayFrom.set(element, moved);
-      for (const each of loaded()) if (!old.has(each)) T.strange.add(each);
+      for (const each of loaded()) if (!old.has(each) && !T.clocks.showed(each)) T.strange.add(each);
       return false;
     } finally { moved = before; T.holding(false); }
   };
-  T.holding = (on) => { watching = on; };
+  T.holding = (on) => { watching = on; T.clocks.note(on); };
   T.gesture = (tools, end) => watched(() => gestures(tools, end));
   async function gestures(tools, end) {
     let gained = 0;

@@ -155,3 +155,16 @@ def test_labels_of_several_other_cars_do_not_make_a_page_partial(server, brands_
     assert found == dict.fromkeys(pages, COUNT)
     assert len(summary.partial) == 1
     assert '/album: "Alle Fotos" would have led to another page' in summary.partial[0]
+
+
+def test_a_clock_shows_pictures_of_the_page_while_a_card_of_another_car_is_pressed(
+    server, brands_for, workspace
+):
+    leads = "document.querySelectorAll('.card').forEach((each) => { each.onclick = () => { try { history.pushState({}, '', `/car${each.dataset.k}`); } catch {} c.src = '/p/PAGE-5.jpg'; }; });"
+    turn = "const turn = () => { m.src = `/p/PAGE-${n = (n + 1) % 5}.jpg`; };"
+    clocks = {"interval": "setInterval(turn, 1000);", "chain": "(function on() { turn(); setTimeout(on, 1000); })();"}  # fmt: skip
+    body = f"{HERO}{CARDS}<img id=c src=/t/PAGE-0.jpg width=300>"
+    pages = {name: page(body, f"{turn}{clock}{leads}") for name, clock in clocks.items()}
+    summary, found = collected(server, brands_for, workspace, pages)
+    assert found == dict.fromkeys(pages, 5)  # not what the card showed
+    assert (summary.partial, summary.failed) == ((), 0)
