@@ -18,7 +18,7 @@ NAMED = {
     "title": "<form name=title></form>",
     "body": "<iframe name=body srcdoc=x></iframe>",
     "style": "<form><select name=style><option>Coupe<option>SUV</select></form>",
-    "attributes": "<form>" + "<input name=attributes>" * 2 + "</form>",
+    "attributes": "<form><input name=attributes></form>",
     "matches": "<form><input name=matches></form>",
 }
 VIEWER = """<title>Fjell</title><img id=m src=/p/NAME-0.jpg width=300 height=200>
