@@ -325,7 +325,7 @@
       for (let gallery = findGallery(), count = 0; gallery && count < 5 && performance.now() < end; gallery = findGallery(), count += 1) {
         worn.add(gallery);
         const opened = await press(gallery, 600);
-        if (T.awayFrom.has(gallery)) T.left = `"${words(gallery)}" would have led to another page, where more pictures may be`;
+        if (T.awayFrom.has(gallery)) T.galleries.set(T.awayFrom.get(gallery), T.text(gallery.innerText));
         await turnOver(end, opened);
         if (opened) await insideDialogs(end);
         if (!opened && !T.awayFrom.has(gallery)) { T.stubborn.push(gallery); if (moreThanShown(gallery)) unopened.add(gallery); }
@@ -395,6 +395,6 @@
     const numbered = [...document.querySelectorAll("a[href]")].filter((each) => T.nth(each.href) && !each.closest(ASIDE));
     const byScript = numbered.some((each) => answered.has(each) || [...each.querySelectorAll("*")].some((inside) => answered.has(inside)));
     const served = byScript ? null : numbered.find((each) => (each.querySelector("img") || each.relList.contains("next") || saysNext(each)) && ![...each.querySelectorAll("img")].some((img) => img.naturalWidth && img.naturalWidth >= size));
-    return { bare, left: T.left, next: (next || served || { href: "" }).href };
+    return { bare, left: T.leftOut(), next: (next || served || { href: "" }).href };
   };
 })();

@@ -95,11 +95,16 @@
   };
   const arrow = () => { const target = keyTarget(); for (const kind of ["keydown", "keyup"]) target.dispatchEvent(new KeyboardEvent(kind, { key: "ArrowRight", code: "ArrowRight", keyCode: 39, which: 39, bubbles: true })); };
   // What was opened, and has no arrow with a name. Where its key leads to another address, its other pictures were not seen.
-  T.left = "";
+  let byKey = "";
+  T.galleries = new Map(); // where controls that say gallery would have led -> their words; several are of cards of other cars
+  T.leftOut = () => {
+    const [words] = T.galleries.size === 1 ? T.galleries.values() : [];
+    return byKey || (words === undefined ? "" : `"${words}" would have led to another page, where more pictures may be`);
+  };
   T.turnByKey = async (tools, end, opened) => {
     const before = moved, inside = opened || T.openDialogs().length > 0;
     await watched(() => again(arrow, tools, end, MOST_TURNS, 2));
-    if (inside && moved && !before) T.left = `the arrow key in an opened gallery led to ${moved.slice(0, 200)}, where its other pictures may be`;
+    if (inside && moved && !before) byKey = `the arrow key in an opened gallery led to ${moved.slice(0, 200)}, where its other pictures may be`;
   };
   // A press on what has no sign of a control; where it would have led away, nothing of there is of this page.
   T.held = async (act, element) => {
@@ -110,12 +115,12 @@
     try {
       const more = await act();
       if (!moved) return more;
-      T.awayFrom.add(element);
-      for (const each of loaded()) if (!old.has(each)) T.strange.add(each);
+      T.awayFrom.set(element, moved);
+      for (const each of loaded()) if (!old.has(each) && !T.clocks.showed(each)) T.strange.add(each);
       return false;
     } finally { moved = before; T.holding(false); }
   };
-  T.holding = (on) => { watching = on; };
+  T.holding = (on) => { watching = on; T.clocks.note(on); };
   T.gesture = (tools, end) => watched(() => gestures(tools, end));
   async function gestures(tools, end) {
     let gained = 0;

@@ -95,9 +95,10 @@
   const ofDocument = (name) => Object.getOwnPropertyDescriptor(Document.prototype, name).get.call(document);
 
   // ---- all elements, through open shadow roots and frames of the same origin
+  const TAKEN = ["style", "attributes", "matches", "closest", "getAttribute"]; // a form whose field is named so is no use
   function* elements(root) {
     for (const element of root.querySelectorAll("*")) {
-      yield element;
+      if (element.localName !== "form" || !TAKEN.some((name) => /Element\]$|NodeList/.test(Object.prototype.toString.call(element[name])))) yield element;
       const inside = shadow(element);
       if (inside) yield* elements(inside);
       if (element instanceof HTMLIFrameElement) {

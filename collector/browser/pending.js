@@ -46,15 +46,27 @@
   const turning = new Set(); // periods after which elements showed other pictures
   const turns = (period) => period >= FASTEST && period <= SLOWEST;
   const run = (period) => { if (turns(period)) { ran.at = performance.now(); ran.period = period; } };
+  // What a clock shows that ran before a press is of the page, also if the press would have made the page another one.
+  const ofPage = new Set();
+  let pressed = Infinity, root = null; // root: when the timer that runs was made, or the first of its chain
+  const shown = () => new Set([...Object.getOwnPropertyDescriptor(Document.prototype, "images").get.call(document)].flatMap((each) => [each.currentSrc, each.src]));
+  const noting = (made, action) => {
+    if (pressed === Infinity || made >= pressed) return action();
+    const before = shown();
+    root = made;
+    try { return action(); } finally {
+      realTimeout.call(window, () => { root = null; for (const each of shown()) if (!before.has(each)) ofPage.add(each); }, 0);
+    }
+  };
   window.setTimeout = function (action, delay, ...given) {
     if (typeof action !== "function") return realTimeout.call(this, action, delay, ...given);
-    const own = generation + 1, period = Math.max(0, Number(delay) || 0);
+    const own = generation + 1, period = Math.max(0, Number(delay) || 0), first = root ?? performance.now();
     const id = realTimeout.call(window, function (...values) {
       timers.delete(id);
       generation = own;
       run(period);
       realTimeout.call(window, () => { generation = 0; }, 0); // after the promises that this resolves
-      return action.apply(this, values);
+      return noting(first, () => action.apply(this, values));
     }, delay, ...given);
     timers.set(id, { due: performance.now() + period, own, period, made: performance.now() });
     return id;
@@ -63,12 +75,12 @@
   const intervals = new Map();
   window.setInterval = function (action, delay, ...given) {
     if (typeof action !== "function") return realInterval.call(this, action, delay, ...given);
-    const period = Math.max(0, Number(delay) || 0);
+    const period = Math.max(0, Number(delay) || 0), first = root ?? performance.now();
     const id = realInterval.call(window, function (...values) {
       const own = intervals.get(id);
       if (own) own.fired = true;
       run(period);
-      return action.apply(this, values);
+      return noting(first, () => action.apply(this, values));
     }, delay, ...given);
     intervals.set(id, { due: performance.now() + period, period, fired: false });
     return id;
@@ -79,6 +91,9 @@
     running: () => [...intervals.values()].filter((each) => each.period <= 2000).length,
     // An element shows another picture: soon after a clock has run, this is the clock's doing.
     swapped: () => { if (performance.now() - ran.at < Math.min(3000, 0.9 * ran.period)) turning.add(ran.period); },
+    // Note from now on, or no longer, what those show that run; and whether one has shown an address.
+    note: (on) => { pressed = on ? performance.now() : Infinity; },
+    showed: (address) => ofPage.has(address),
     // Milliseconds until every clock has run once.
     first: () => Math.max(0, ...[...intervals.values()].filter((each) => turns(each.period) && !each.fired).map((each) => each.due - performance.now())),
     // The slowest clock that changes pictures and still runs; 0 if there is none.

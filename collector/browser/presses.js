@@ -7,12 +7,12 @@
   // React gives each element that it listens for an empty onclick; Svelte and Solid keep their handlers in a property.
   const CLICKS = ["onclick", "__click", "$$click"];
   const PRESSES = ["onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ontouchstart", "ontouchend"];
-  const LONGEST = 60, LARGEST = 260, SMALL = 120; // characters; pixels
+  const LONGEST = 60, LARGEST = 260, SMALL = 120, ICON = 64, TINY = 44; // characters; pixels
   const NEVER = /^(?:HTML|BODY|MAIN|IMG|INPUT|SELECT|OPTION|TEXTAREA|LABEL|FORM|VIDEO|CANVAS|SCRIPT|STYLE)$/;
   const ARROW = /arrow|chevron|caret|angle|(?<![a-z])(?:fwd|forward)(?![a-z])/i, NOT_ON = /left|prev|back(?!ground)|(?<![a-z])(?:up|down|top)(?![a-z])|drop-?down|select|sort|expand|collapse/i;
 
   T.unsure = new WeakSet(); // what this file takes for controls
-  T.awayFrom = new WeakSet(); // those that would have made the page another one
+  T.awayFrom = new WeakMap(); // those that would have made the page another one -> which
   const has = (element, names) => names.some((name) => typeof element[name] === "function");
   const heardBy = (element) => { // in a frame its own document has heard
     try { return (element.ownerDocument.defaultView.__bodyshop || T).heard; } catch { return T.heard; }
@@ -55,6 +55,19 @@
   // The names by which a page finds a control again.
   const NAMING = ["class", "id", "data-action", "data-dir", "data-direction", "data-slide", "data-bs-slide", "data-nav"];
   T.namesOf = (element) => NAMING.map((name) => element.getAttribute(name) || "").join(" ").replace(/(\p{Ll})(\p{Lu})/gu, "$1-$2");
+  // The largest picture, for all the controls that are looked at now.
+  const LASTS = 300; // ms
+  let largest = null, until = 0;
+  const main = () => {
+    if (performance.now() > until || (largest && !largest.isConnected)) { largest = T.largest(T.pictures()); until = performance.now() + LASTS; }
+    return largest;
+  };
+  // One of a column of icons beside a picture: to like it, to share it.
+  const stacked = (element) => [element.previousElementSibling, element.nextElementSibling].some((each) => {
+    if (!each) return false;
+    const a = element.getBoundingClientRect(), b = each.getBoundingClientRect();
+    return [a.left - b.left, a.width - b.width, a.height - b.height].every((apart) => Math.abs(apart) < 8) && Math.abs(a.top - b.top) > a.height / 2;
+  });
   // An arrow without a word: by the name of its icon, or by its place at the right edge of the largest picture.
   T.pointsOn = (element) => {
     const box = element.getBoundingClientRect();
@@ -63,11 +76,12 @@
     const names = [element, ...element.querySelectorAll("*")].slice(0, 6).map((each) => `${T.namesOf(each)} ${each.getAttribute("href") || ""}`).join(" ");
     const named = ARROW.test(names) && !NOT_ON.test(names);
     if (!named && (NOT_ON.test(names) || box.width < 12)) return false;
-    const main = T.largest(T.pictures());
-    if (!main || element.contains(main) || T.inForm(element) || T.doesElse(element) || T.apart(element) || T.inDialog(element)) return false;
-    const of = main.getBoundingClientRect(), middle = box.top + box.height / 2, edge = box.left + box.width / 2;
+    if (T.inForm(element) || T.doesElse(element) || T.iconElse(element) || (!named && stacked(element))) return false;
+    const picture = main();
+    if (!picture || element.contains(picture) || T.apart(element) || T.inDialog(element)) return false;
+    const of = picture.getBoundingClientRect(), middle = box.top + box.height / 2, edge = box.left + box.width / 2;
     if (of.width < 200) return false;
-    if (named) return T.beside(element, [main], 60);
+    if (named) return T.beside(element, [picture], 60);
     return middle > of.top + of.height / 3 && middle < of.bottom - of.height / 3 && edge > of.right - of.width / 4 && edge < of.right + SMALL / 2;
   };
   // A small picture that is pressed: itself or what is around it alone, without words; or one of several for which their list listens.
@@ -77,7 +91,9 @@
     return target;
   };
   const pressable = (img) => {
-    const box = img.getBoundingClientRect(), leads = box.width >= 120 && box.height >= 80; // one that listens itself may open a gallery
+    const box = img.getBoundingClientRect(), side = Math.max(box.width, box.height);
+    if (side < TINY || (side < ICON && T.iconElse(img))) return null; // a star, a flag
+    const leads = box.width >= SMALL && box.height >= 80; // one that listens itself may open a gallery
     for (let at = img, depth = 0; at && depth < 3 && T.text(at.textContent).length <= 20 && at.querySelectorAll("img").length <= 1; at = at.parentElement, depth += 1)
       if (T.answering(at)) return leads || T.inForm(at) || T.doesElse(at) || T.apart(at) ? null : at;
     if (img.closest("a[href]") || !T.delegated(img, 3) || T.inForm(img) || T.doesElse(img) || T.apart(img)) return null;

@@ -8,11 +8,13 @@
   const ELSE = bordered("(?:add ?to )?(?:carts?|bags?|baskets?)|buy(?: ?now)?|purchase|orders?|order ?now|wish(?: ?list)?s?|favou?rites?|likes?|unlike|dislike|share[sd]?|sharing|tweet|follow|subscri\\p{L}+|newsletter|log ?(?:in|out|off)|sign ?(?:in|up|out)?|accounts?|delete|remove|trash|close|compare|(?:up|down)?votes?|rat(?:e|ing)s?|reviews?|downloads?|print|chat|lang(?:uages?)?|country|currency|book(?: ?now|ing)?|reserve|reservation|pay(?: ?now|ment)?|check ?out|financ\\p{L}+|leas(?:e|ing)|accept|agree|allow|consent|cookies?|phone|call|tel|submit|send"
     + "|abmelden|anmelden|buchen|(?:be)?zahlen|(?:ab)?senden|löschen|entfernen|schließen|bewert\\p{L}+|akzept\\p{L}+|zustimm\\p{L}+|envoyer|supprimer|fermer|payer|réserver|accept\\p{L}+|déconnexion|connexion|enviar|eliminar|borrar|cerrar|pagar|reservar|acept\\p{L}+|aceit\\p{L}+|accett\\p{L}+|invia|elimina|prenota|panier|acheter|partager|carrito|comprar|удалить|купить|отправить|заказать|войти|выйти");
   const ELSE_NAMED = bordered("hearts?|stars?"); // "Star Silver" is a colour
+  const ELSE_DRAWN = bordered("hearts?|stars?|bookmarks?|flags?|report|bells?|pins?|pinterest|facebook|twitter|whats ?app|instagram|telegram|linked ?in|e ?mails?|envelope|saved?|favs?|favo\\p{L}+|thumbs? (?:up|down)"); // of icons
   const ELSE_ANYWHERE = /warenkorb|kaufen|teilen|checkout|wishlist|newsletter|unsubscribe|logout|addtocart|buynow|장바구니|구매|찜|공유|로그인|로그아웃|삭제|닫기|동의|예약|결제|전송|カート|購入|共有|同意|ログ(?:イン|アウト)|予約|送信|削除|登录|注销|购买|预订|提交|删除|分享/iu;
   const VARIANT = new RegExp(`swatch|couleur|farb(?:e|en|wahl)|lackierung|색상|컬러|カラー|颜色|${bordered("\\p{L}*colou?rs?(?:way)?s?(?:picker)?|paints?|paintwork|colori?|kleur(?:en)?|variants?|trims?|finish(?:es)?|wheels?|angles?|views?").source}`, "iu");
   const COLOUR_WORD = /swatch|couleur|farbe|lackierung|색상|컬러|カラー|颜色|colou?r|paint/iu;
   const COLOUR = bordered("red|blue|green|black|white|gr[ae]y|silver|gold|yellow|orange|brown|beige|metallic|pearl|rot|blau|grün|schwarz|weiß|grau|silber|gelb|braun|rouge|bleue?|verte?|noire?|blanc(?:he)?|grise?|argent|jaune|rojo|azul|verde|negro|blanco|plata|rosso|blu|nero|bianco|grigio|красный|синий|белый|ч[её]рный|серый");
   const SIDE = bordered("front|rear|back|side|left|right|top|interior|exterior|inside|outside|dashboard|cockpit|seats?|boot|trunk|wheels?|engine|roof|vorne|hinten|seite|links|rechts|innen(?:raum)?|außen|motor|kofferraum|avant|arrière|côté|gauche|droite|intérieur|extérieur|delante|detrás|lado|interno|esterno|fronte|retro|전면|후면|측면|실내|외관|内装|外装|前面|后面");
+  const WAYS = /(?<!\p{L})(?:back|top|left|right|links|rechts|next|side|seite)(?!\p{L})/giu; // of a page, too: "Back", "Top"
   const SPOT = bordered("\\p{L}*hot ?spots?|\\p{L}*dots?|\\p{L}*bullets?|\\p{L}*indicators?|\\p{L}*swatch(?:es)?|thumb(?:nail)?s?(?!\\s+(?:up|down))|\\p{L}*paginat\\p{L}*|pagers?|slide to|(?:slide|photo|image|picture|foto|bild|frame)\\s?\\d{1,3}");
   const PAGER = bordered("pagers?|\\p{L}*paginat\\p{L}*|pages?\\s(?:numbers?|links?|nav|list)|pages");
   const GALLERY = bordered("\\p{L}*galler(?:y|ies|ie|ia)|galería|\\p{L}*carousel|\\p{L}*slid(?:er?s?|es|eshow)|swiper|splide|glide|flickity|slick|lightbox|viewer|photos");
@@ -33,6 +35,10 @@
 
   const elsewhere = (text) => ELSE.test(text) || ELSE_ANYWHERE.test(text);
   T.doesElse = (element) => elsewhere(about(element)) || ELSE_NAMED.test(named(element)) || elsewhere(split(`${element.name || ""} ${element.value || ""}`));
+  // What has no words, by the names of the icon in it: "fa-heart", aria-label="Like", "#icon-share", star.png.
+  const NAMES = ["aria-label", "title", "alt", "data-icon", "data-testid", "data-action"];
+  const drawn = (each) => split(`${named(each)} ${NAMES.map((name) => each.getAttribute(name) || "").join(" ")} ${(each.getAttribute("href") || each.getAttribute("xlink:href") || "").split("#")[1] || ""} ${each.tagName === "IMG" ? (each.getAttribute("src") || "").slice(0, 300).split(/[?#]/)[0].split("/").pop() : ""}`);
+  T.iconElse = (element) => [element, ...element.querySelectorAll("*")].slice(0, 8).some((each) => { const text = drawn(each); return elsewhere(text) || ELSE_DRAWN.test(text); });
   // A range of a search or of a calculator: by its name, its labels, and what is around it without a picture.
   T.filters = (element) => {
     if ([...(element.labels || [])].some((each) => FILTERS.test(about(each))) || FILTERS.test(split(element.name || ""))) return true;
@@ -110,7 +116,7 @@
     const inside = list.map((each) => `${about(each)} ${each.control ? split(each.control.name) : ""}`);
     const most = (pattern) => inside.filter((each) => pattern.test(each)).length * 2 > inside.length;
     if (kind === "section") return 1;
-    if (kind === "word") { const texts = list.map((each) => T.text(each.innerText)); return T.views(texts) || texts.filter((each) => COLOUR.test(each)).length * 2 > texts.length ? 2 : 0; }
+    if (kind === "word") { const texts = list.map((each) => T.text(each.innerText)); return (T.views(texts) && texts.some((each) => SIDE.test(each.replace(WAYS, "")))) || texts.filter((each) => COLOUR.test(each)).length * 2 > texts.length ? 2 : 0; }
     const text = outer ? T.text(outer.textContent).slice(0, 60) : "";
     if (VARIANT.test(outside) || (kind !== "number" && COLOUR_WORD.test(text)) || most(VARIANT) || (kind !== "number" && most(COLOUR))) return 2;
     if (kind === "choice") return 0;

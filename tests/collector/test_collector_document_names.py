@@ -1,4 +1,4 @@
-"""An element with a name takes the place of what `document` has under that name."""
+"""An element with a name takes the place of what `document`, or its form, has under that name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ NAMED = {
     "scripts": "<img name=scripts width=0>",
     "title": "<form name=title></form>",
     "body": "<iframe name=body srcdoc=x></iframe>",
+    "style": "<form><select name=style><option>Coupe<option>SUV</select></form>",
+    "attributes": "<form><input name=attributes></form>",
+    "matches": "<form><input name=matches></form>",
 }
 VIEWER = """<title>Fjell</title><img id=m src=/p/NAME-0.jpg width=300 height=200>
-<button class=next id=b>Next</button><script>let n = 0;
+<div id=b>Next</div><script>let n = 0;
 b.onclick = () => { if (n < 3) m.src = `/p/NAME-${n += 1}.jpg`; };</script>"""
 
 

@@ -78,14 +78,30 @@ LEFT_ALONE = {
     "words": page(f"{ALL}<div class=b>Buy now</div><div class=b>Next day delivery</div><div class=b>Book a test drive</div>", "document.querySelectorAll('.b').forEach((each) => { each.onclick = () => { other(1); }; });", OTHER),
 }  # fmt: skip
 
+AT = "style='position:absolute;right:5px;top:190px;width:30px;height:30px'"
+ICONS = {
+    "class": f"<button class=b {AT}><i class='fa fa-heart'></i></button>",
+    "label": f"<button class=b {AT}><svg aria-label=Like width=20 height=20></svg></button>",
+    "sprite": f"<button class=b {AT}><svg width=20 height=20><use href='#icon-bookmark'></use></svg></button>",
+    "test-id": f"<button data-testid=favorite-button class=b {AT}><svg width=20 height=20></svg></button>",
+    "column": "".join(f"<button class=b {AT.replace('190', str(150 + 40 * n))}><svg width=20 height=20></svg></button>" for n in range(3)),
+    "stars": "".join(f"<img class=b src=/t/PAGE-{n}.jpg alt='{n} stars' width=24 height=24>" for n in range(5)),
+    "share": "".join(f"<img class=b src=/t/PAGE-{n}.jpg alt='{name}' width=48 height=48>" for n, name in enumerate(("Facebook", "Pinterest", "WhatsApp"))),
+    "ways": "<span class=b>Back</span> <span class=b>Top</span>",
+}  # fmt: skip
+ICON_PAGES = {
+    name: page(f"<div style='position:relative;width:600px'>{HERO}{icons}</div>{ALL}", "document.querySelectorAll('.b').forEach((each) => { each.addEventListener('click', () => fetch('/pressed?PAGE')); });", "")
+    for name, icons in ICONS.items()
+}  # fmt: skip
 
-def collected(server, brands_for, workspace, pages):
+
+def collected(server, brands_for, workspace, pages, *, seconds=60):
     urls = {}
     for place, (name, html) in enumerate(pages.items()):
         server.add_pictures(COUNT, prefix=f"/p/{name}-", start=100 * place)
         server.add_pictures(COUNT, prefix=f"/t/{name}-", start=100 * place + 50)
         urls[server.add(f"/{name}", html.replace("PAGE", name).encode(), "text/html")] = name
-    limits = {"behaviour_seconds": 60}
+    limits = {"behaviour_seconds": seconds}
     summary = collector.collect(brands_for(pages=list(urls), limits=limits), workspace)
     with workspace.catalog.read() as connection:
         seen = connection.execute(select(schema.sightings)).all()
@@ -105,3 +121,50 @@ def test_cards_of_other_cars_and_other_matters_are_left_alone(server, brands_for
     assert found == dict.fromkeys(LEFT_ALONE, COUNT)
     assert server.paths("/other") == server.paths("/car") == []
     assert summary.failed == 0
+
+
+def test_icons_that_like_rate_or_share_are_left_alone(server, brands_for, workspace):
+    summary, found = collected(server, brands_for, workspace, ICON_PAGES)
+    assert server.paths("/pressed") == []
+    assert found == dict.fromkeys(ICON_PAGES, COUNT)
+    assert (summary.partial, summary.failed) == ((), 0)
+
+
+MANY = "".join(
+    f"<div><p>Car {n}<b>of</b><i>many</i></p><button class=i{n} style='width:30px;height:30px'></button></div>"
+    for n in range(600)
+)
+
+
+def test_many_buttons_without_words_do_not_take_the_time_of_a_page(server, brands_for, workspace):
+    html = f"{HERO}<div id=b class=next {SIZE}></div>{MANY}"
+    pages = {"many": page(html, "b.onclick = next;")}
+    summary, found = collected(server, brands_for, workspace, pages, seconds=30)
+    assert (found, summary.partial) == ({"many": COUNT}, ())
+
+
+def test_labels_of_several_other_cars_do_not_make_a_page_partial(server, brands_for, workspace):
+    cards = CARDS
+    for number in (7, 8, 9):
+        cards = cards.replace("View more", f"+{number}", 1)
+    leads = "document.querySelectorAll('.card').forEach((each) => { each.onclick = () => { history.pushState({}, '', `/car${each.dataset.k}`); other(each.dataset.k); }; });"
+    album = "<div id=b style='cursor:pointer'>Alle Fotos</div>"
+    routed = "b.onclick = () => { history.pushState({}, '', '/all'); };"
+    pages = {"cards": page(ALL + cards, leads, OTHER), "album": page(ALL + album, routed)}
+    summary, found = collected(server, brands_for, workspace, pages)
+    assert found == dict.fromkeys(pages, COUNT)
+    assert len(summary.partial) == 1
+    assert '/album: "Alle Fotos" would have led to another page' in summary.partial[0]
+
+
+def test_a_clock_shows_pictures_of_the_page_while_a_card_of_another_car_is_pressed(
+    server, brands_for, workspace
+):
+    leads = "document.querySelectorAll('.card').forEach((each) => { each.onclick = () => { try { history.pushState({}, '', `/car${each.dataset.k}`); } catch {} c.src = '/p/PAGE-5.jpg'; }; });"
+    turn = "const turn = () => { m.src = `/p/PAGE-${n = (n + 1) % 5}.jpg`; };"
+    clocks = {"interval": "setInterval(turn, 1000);", "chain": "(function on() { turn(); setTimeout(on, 1000); })();"}  # fmt: skip
+    body = f"{HERO}{CARDS}<img id=c src=/t/PAGE-0.jpg width=300>"
+    pages = {name: page(body, f"{turn}{clock}{leads}") for name, clock in clocks.items()}
+    summary, found = collected(server, brands_for, workspace, pages)
+    assert found == dict.fromkeys(pages, 5)  # not what the card showed
+    assert (summary.partial, summary.failed) == ((), 0)
