@@ -72,10 +72,10 @@
   // How many slides the lists of closed dialogs have; of those of one length one counts: previews, or a second dialog, show the same.
   function sizesOf(closedSlides) {
     const around = new Map(), lists = new Map(); // element -> slides below it; what is around two slides or more -> their number
-    for (const { element, dialog } of closedSlides) for (let at = element.parentElement; at && dialog.contains(at); at = at.parentElement) around.set(at, (around.get(at) || 0) + 1);
+    for (const { element, dialog } of closedSlides) for (let at = T.parent(element); at && dialog.contains(at); at = T.parent(at)) around.set(at, (around.get(at) || 0) + 1);
     for (const { element, dialog } of closedSlides) {
-      let list = element.parentElement;
-      while (around.get(list) < 2 && dialog !== list) list = list.parentElement;
+      let list = T.parent(element);
+      while (around.get(list) < 2 && dialog !== list) list = T.parent(list);
       lists.set(list, { dialog, size: (lists.get(list) || { size: 0 }).size + 1 });
     }
     const sizes = new Set();
@@ -103,7 +103,7 @@
     const said = new Map(); // element -> whether a gallery is around it
     const inGallery = (element) => {
       if (!element || /^(?:HTML|BODY|MAIN)$/.test(element.tagName)) return false;
-      if (!said.has(element)) said.set(element, GALLERY.test(named(element)) || element.hasAttribute("aria-roledescription") || inGallery(element.parentElement || element.getRootNode().host));
+      if (!said.has(element)) said.set(element, GALLERY.test(named(element)) || element.hasAttribute("aria-roledescription") || inGallery(T.parent(element) || element.getRootNode().host));
       return said.get(element);
     };
     const title = [T.ofDocument("title"), ...[...document.querySelectorAll("h1")].map((each) => each.textContent)].join("\n").replace(COUNT_IN_TITLE, "\n");
@@ -111,7 +111,7 @@
     const inTitle = (count) => new RegExp(`(?<![\\d.,]|\\d ?: ?)${count}(?![\\d.,]| ?: ?\\d|\\s*\\+?\\s*${NOUN})`, "iu").test(title);
     // Of a phone number: something to type in, or more digits, in what is around it without a picture.
     const callsSomebody = (element) => {
-      for (let at = element.parentElement; at && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName) && !at.querySelector("img"); at = at.parentElement)
+      for (let at = T.parent(element); at && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName) && !at.querySelector("img"); at = T.parent(at))
         if (at.querySelector("input, select, a[href^='tel:']") || /\d[\d\s()/-]{4,}\d/.test(at.textContent)) return true;
       return [element.previousElementSibling, element.nextElementSibling].some((each) => each && each.matches("input, select, a[href^='tel:']"));
     };
@@ -122,7 +122,7 @@
     };
     const ofScaleModel = (element) => {
       if (SCALE_MODEL.test(title) || SCALE_IN_TITLE.test(title)) return true;
-      for (let at = element, depth = 0; at && depth < 4 && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName); at = at.parentElement, depth += 1) if (saysScale(at)) return true;
+      for (let at = element, depth = 0; at && depth < 4 && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName); at = T.parent(at), depth += 1) if (saysScale(at)) return true;
       return false;
     };
     const cards = [];

@@ -192,7 +192,7 @@
       const target = numbered ? link : element.closest("button, [role=button], a[href^='#'], a:not([href]), [onclick], [class*='thumb' i]") || T.pressable(element);
       if (!target || worn.has(target) || (leaves(target) && !numbered) || element.getBoundingClientRect().width > 260 || target.closest(UNRELATED)) continue;
       let list = target.closest("ul, ol, [class*='thumb' i]:not(img):not(button), [role=list], [role=tablist]") || target.parentElement;
-      while (list && list.parentElement && list.querySelectorAll("img").length < 2) list = list.parentElement; // <div class=thumb>
+      while (list && list.parentElement && list.querySelectorAll("img").length < 2) list = T.parent(list); // <div class=thumb>
       if (!groups.has(list)) groups.set(list, []);
       groups.get(list).push(target);
     }
@@ -224,7 +224,7 @@
   const delegates = (img, holder) => {
     const around = [...holder.querySelectorAll("*")].slice(0, 20);
     let heard = false;
-    for (let at = img.parentElement; at && at !== document.body; at = at.parentElement) {
+    for (let at = T.parent(img); at && at !== document.body; at = T.parent(at)) {
       around.push(at);
       heard = heard || T.listening.has(at);
     }
@@ -363,7 +363,7 @@
   T.ofBehaviours = { visible, disabled, leaves, known, grown, worn, unopened, OPINIONS, SLIDES }; // for announced.js and stubborn.js
   const PAGER = /[Pp]aginat|(?<![a-z])pager(?![a-z])|Pager(?![a-z])/;
   const pagerOf = (link) => {
-    for (let at = link; at; at = at.parentElement) if (PAGER.test(`${at.getAttribute("class") || ""} ${at.getAttribute("aria-label") || ""}`)) return at;
+    for (let at = link; at; at = T.parent(at)) if (PAGER.test(`${at.getAttribute("class") || ""} ${at.getAttribute("aria-label") || ""}`)) return at;
     return null;
   };
   const ASIDE = `${OPINIONS}, [class*='post-nav' i]`; // of other articles, and of what people say
@@ -380,7 +380,7 @@
   const isAnswered = (at) => useful.has(at) && (answered.has(at) || [...at.querySelectorAll("*")].some((each) => answered.has(each)));
   const leadsOn = (link) => {
     const pager = pagerOf(link), nearest = link.closest("ul, ol, nav"), list = nearest && pager.contains(nearest) ? nearest : pager, word = T.text(link.textContent) || T.text(link.getAttribute("aria-label"));
-    for (let at = link, depth = 0; at && depth < 4; at = at.parentElement, depth += 1) if (isAnswered(at)) return false; // by a script
+    for (let at = link, depth = 0; at && depth < 4; at = T.parent(at), depth += 1) if (isAnswered(at)) return false; // by a script
     if (!visible(link) || !sameList(link)) return false;
     const here = list.querySelector("[aria-current]:not([aria-current=false]), [class*='active' i], [class*='current' i]");
     return /^\d{1,3}$/.test(word) ? +word > (parseInt(here ? here.textContent : "1", 10) || 1) : NEXT_LABEL.test(word) && !disabled(link);

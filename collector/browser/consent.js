@@ -36,7 +36,7 @@
 
   // The banner around a button: named like one, a dialog, or fixed to the window, and about cookies.
   function banner(button, topics) {
-    for (let at = button.parentElement || hostOf(button.getRootNode()), depth = 0; at && depth < 40; depth += 1) {
+    for (let at = T.parent(button) || hostOf(button.getRootNode()), depth = 0; at && depth < 40; depth += 1) {
       const tag = at.tagName;
       const named = NAMED.test(`${at.id} ${at.getAttribute("class") || ""} ${at.getAttribute("aria-label") || ""} ${at.title || ""}`);
       const dialog = /dialog/.test(at.getAttribute("role") || "") || tag === "DIALOG";
@@ -46,7 +46,7 @@
         const inside = T.shadow(at);
         if (topics.test(about) || (inside && topics.test(inside.textContent || "")) || tag === "IFRAME") return at;
       }
-      at = at.parentElement || hostOf(at.getRootNode());
+      at = T.parent(at) || hostOf(at.getRootNode());
     }
     // A frame of another origin that is named like a banner is one as a whole.
     return window !== window.top && topics.test(`${T.ofDocument("title")} ${T.ofDocument("body").innerText}`) ? document.documentElement : null;

@@ -11,7 +11,7 @@
 
   const inline = (element, names) => names.some((name) => element[name]);
   const answers = (element, kind, names) => {
-    for (let at = element, depth = 0; at && depth < 4; at = at.parentElement, depth += 1) if (T.heard[kind].has(at) || inline(at, names)) return true;
+    for (let at = element, depth = 0; at && depth < 4; at = T.parent(at), depth += 1) if (T.heard[kind].has(at) || inline(at, names)) return true;
     return false;
   };
   const centre = (element) => {
@@ -22,7 +22,7 @@
   function over(element) {
     const at = centre(element);
     send(element, at, "pointerover", "mouseover", "pointermove", "mousemove");
-    for (let holder = element, depth = 0; holder && depth < 4; holder = holder.parentElement, depth += 1) send(holder, at, "pointerenter", "mouseenter");
+    for (let holder = element, depth = 0; holder && depth < 4; holder = T.parent(holder), depth += 1) send(holder, at, "pointerenter", "mouseenter");
   }
   function swipe(element) {
     const box = element.getBoundingClientRect(), at = centre(element), held = { ...at, buttons: 1 };
@@ -87,7 +87,7 @@
     try { return await act(); } finally { watching = false; }
   }
   // A carousel may listen itself: the key is pressed on its picture, unless the page has chosen another element.
-  const keyed = (element) => { for (let at = element; at && at !== document.body; at = at.parentElement) if (T.heard.keyed.has(at) || inline(at, ["onkeydown", "onkeyup"])) return at; return null; };
+  const keyed = (element) => { for (let at = element; at && at !== document.body; at = T.parent(at)) if (T.heard.keyed.has(at) || inline(at, ["onkeydown", "onkeyup"])) return at; return null; };
   const keyTarget = () => {
     const chosen = document.activeElement && document.activeElement !== document.body ? document.activeElement : null;
     if (chosen && keyed(chosen)) return chosen;
@@ -124,7 +124,7 @@
   T.gesture = (tools, end) => watched(() => gestures(tools, end));
   async function gestures(tools, end) {
     let gained = 0;
-    const elsewhere = (each) => { for (let at = each, depth = 0; at && depth < 3 && (at === each || !at.querySelector("img, canvas")); at = at.parentElement, depth += 1) if (T.doesElse(at)) return true; return false; };
+    const elsewhere = (each) => { for (let at = each, depth = 0; at && depth < 3 && (at === each || !at.querySelector("img, canvas")); at = T.parent(at), depth += 1) if (T.doesElse(at)) return true; return false; };
     const left = (each) => tried.has(each) || !tools.visible(each) || each.closest(UNRELATED) || elsewhere(each) || T.apart(each);
     const small = (each) => each.tagName === "IMG" && each.getBoundingClientRect().width <= 260;
     const thumbs = [...T.elements(document)].filter((each) => small(each) && answers(each, "hover", ["onmouseover", "onmouseenter", "onpointerenter", "onpointerover"]) && !left(each)).slice(0, MOST_OVER);
@@ -142,7 +142,7 @@
         for (const kind of ["input", "change"]) range.dispatchEvent(new Event(kind, { bubbles: true }));
       }, tools, end, steps, 3);
     }
-    const swiped = pictures.map((each) => { for (let at = each, depth = 0; at && depth < 5; at = at.parentElement, depth += 1) if (SWIPED.test(`${at.getAttribute("class") || ""} ${at.id}`) && (T.heard.swipe.has(at) || inline(at, ["onpointerdown", "onmousedown"]))) return at; return null; });
+    const swiped = pictures.map((each) => { for (let at = each, depth = 0; at && depth < 5; at = T.parent(at), depth += 1) if (SWIPED.test(`${at.getAttribute("class") || ""} ${at.id}`) && (T.heard.swipe.has(at) || inline(at, ["onpointerdown", "onmousedown"]))) return at; return null; });
     for (const each of [...new Set(swiped)].filter((at) => at && !left(at)).slice(0, MOST_SWIPED)) {
       tried.add(each);
       gained += await again(() => swipe(each), tools, end, MOST_TURNS, 2); // one may come while the last is still shown moving

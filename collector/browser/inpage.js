@@ -93,6 +93,7 @@
 
   // A picture named "images" or "title" takes the place of `document.images` or `document.title`.
   const ofDocument = (name) => Object.getOwnPropertyDescriptor(Document.prototype, name).get.call(document);
+  const parentOf = Object.getOwnPropertyDescriptor(Node.prototype, "parentElement").get, parent = (element) => parentOf.call(element); // as above
 
   // ---- all elements, through open shadow roots and frames of the same origin
   const TAKEN = ["style", "attributes", "matches", "closest", "getAttribute"]; // a form whose field is named so is no use
@@ -372,9 +373,9 @@
     }
     if (used.length > 1) {
       const inside = new Map();
-      for (const hit of found) for (let at = hit.parentElement; at; at = at.parentElement) if (found.has(at)) inside.set(at, (inside.get(at) || 0) + 1);
+      for (const hit of found) for (let at = parent(hit); at; at = parent(at)) if (found.has(at)) inside.set(at, (inside.get(at) || 0) + 1);
       for (const hit of [...found]) if (inside.get(hit) > 1) found.delete(hit);
-      for (const hit of [...found]) for (let at = hit.parentElement; at; at = at.parentElement) if (found.has(at)) { found.delete(hit); break; }
+      for (const hit of [...found]) for (let at = parent(hit); at; at = parent(at)) if (found.has(at)) { found.delete(hit); break; }
     }
     const hits = [...found].sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
     return { hits, selector: used.join(", ") };
@@ -394,6 +395,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, strange, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, begun, timersBring, state, shadow, clocks, PATIENCE, itemOf, ofDocument },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, strange, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, begun, timersBring, state, shadow, clocks, PATIENCE, itemOf, ofDocument, parent },
   });
 })();

@@ -28,7 +28,7 @@
   const named = (element) => split(`${element.id} ${(element.getAttribute("class") || "").split(/\s+/).filter((each) => !each.includes(":")).join(" ").replace(STYLING, "")}`);
   const labelled = (element) => split(`${element.getAttribute("aria-label") || ""} ${element.title || ""} ${T.text(element.textContent).slice(0, 60)}`);
   const about = (element) => `${named(element)} ${labelled(element)}`;
-  const up = (element) => element.parentElement || element.getRootNode().host || null;
+  const up = (element) => T.parent(element) || element.getRootNode().host || null;
   const size = (element) => { const { width, height } = element.getBoundingClientRect(); return width * height; };
   const shows = (element) => /^(?:IMG|CANVAS|VIDEO)$/.test(element.tagName) || getComputedStyle(element).backgroundImage.includes("url(");
   const large = (element) => { const box = element.getBoundingClientRect(); return box.width >= 100 && box.height >= 60 && shows(element); };

@@ -152,7 +152,7 @@
 
   // (b) and (c): the largest picture or canvas on the page is the viewer
   // What a sheet is moved behind: the nearest box around it that cuts it off.
-  const cutsOff = (img) => { for (let at = img.parentElement; at; at = at.parentElement) if (/hidden|clip/.test(getComputedStyle(at).overflow)) return at; return null; };
+  const cutsOff = (img) => { for (let at = T.parent(img); at; at = T.parent(at)) if (/hidden|clip/.test(getComputedStyle(at).overflow)) return at; return null; };
   const windowOf = (img) => {
     const at = cutsOff(img);
     if (!at) return null;
@@ -183,7 +183,7 @@
   };
   T.spinFocus = () => {
     // keys go to the nearest ancestor that accepts them, or to the page
-    for (let at = T.stage; at; at = at.parentElement) if (at.tabIndex >= 0) { at.focus({ preventScroll: true }); return true; }
+    for (let at = T.stage; at; at = T.parent(at)) if (at.tabIndex >= 0) { at.focus({ preventScroll: true }); return true; }
     return false;
   };
 
@@ -207,7 +207,7 @@
     control = null;
     let at = T.stage;
     for (let depth = 0; depth < 3 && at && !control; depth += 1) {
-      at = at.parentElement || at.getRootNode().host || null;
+      at = T.parent(at) || at.getRootNode().host || null;
       const near = at ? [...at.querySelectorAll("*")].filter((each) => (each.matches(CONTROLS) || T.plain(each, (text) => SAYS.test(text))) && usable(each)) : [];
       control = near.find((each) => each.type === "range") || near[0] || null;
     }
