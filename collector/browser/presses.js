@@ -94,7 +94,7 @@
     const box = img.getBoundingClientRect(), side = Math.max(box.width, box.height);
     if (side < TINY || (side < ICON && T.iconElse(img))) return null; // a star, a flag
     const leads = box.width >= SMALL && box.height >= 80; // one that listens itself may open a gallery
-    for (let at = img, depth = 0; at && depth < 3 && T.text(at.textContent).length <= 20 && at.querySelectorAll("img").length <= 1; at = T.parent(at), depth += 1)
+    for (let at = img, depth = 0; at && depth < 3 && !at.getElementsByTagName("img")[1] && T.text(at.textContent).length <= 20; at = T.parent(at), depth += 1)
       if (T.answering(at)) return leads || T.inForm(at) || T.doesElse(at) || T.apart(at) ? null : at;
     if (img.closest("a[href]") || !T.delegated(img, 3) || T.inForm(img) || T.doesElse(img) || T.apart(img)) return null;
     return T.text((img.parentElement || img).textContent).length <= 20 ? img : null;
