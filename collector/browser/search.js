@@ -46,7 +46,7 @@ window.__bodyshop.search = async (recipe, state) => {
   function sourceOf(img) {
     if (!recipe.source_link.length) return null;
     const selector = recipe.source_link.join(",");
-    for (let at = T.parent(img); at && at !== document.body; at = T.parent(at)) {
+    for (let at = tools.parent(img); at && at !== document.body; at = tools.parent(at)) {
       const link = recipe.source_link.map((each) => [...at.querySelectorAll(each)].find((hit) => hit.getClientRects().length)).find(Boolean);
       if (link) return link;
     }
